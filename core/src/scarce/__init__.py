@@ -1,0 +1,1 @@
+"""scarce: make data where there is little of it."""

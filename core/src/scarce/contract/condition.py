@@ -1,0 +1,76 @@
+"""What is asked of a sample, and how a network receives it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt:
+    """What a person asks of one sample: a class label, a text, or properties (all optional)."""
+
+    label: Any = None
+    text: str | None = None
+    props: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caption:
+    """A text for one record and the machine-readable properties it speaks of (never parse the text)."""
+
+    text: str
+    props: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """What one conditioner makes of its inputs: tokens [b, l, d], mask [b, l] bool, pooled [b, d]."""
+
+    tokens: Tensor
+    mask: Tensor
+    pooled: Tensor
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Everything a backbone learns about what is asked; nothing else reaches it.
+
+    tokens: [b, l, d]; mask: [b, l] bool; pooled: [b, p] or None; extra: named tensors whose first axis is b;
+    labels: [b] int64 class codes (-1 unknown) or None.
+    """
+
+    tokens: Tensor
+    mask: Tensor
+    pooled: Tensor | None = None
+    extra: Mapping[str, Tensor] = field(default_factory=dict)
+    labels: Tensor | None = None
+
+    def __len__(self) -> int:
+        return int(self.tokens.shape[0])
+
+    def __getitem__(self, rows: Any) -> Condition:
+        return Condition(
+            self.tokens[rows],
+            self.mask[rows],
+            None if self.pooled is None else self.pooled[rows],
+            {k: v[rows] for k, v in self.extra.items()},
+            None if self.labels is None else self.labels[rows],
+        )
+
+    def with_(self, **changes: Any) -> Condition:
+        """A copy with some fields replaced (an ascended embedding, say)."""
+        return replace(self, **changes)
+
+
+def stack(conditions: Sequence[Condition]) -> Condition:
+    """Conditions one after another as one batch; all must have one token length."""
+    first = conditions[0]
+    pooled = None if first.pooled is None else torch.cat([c.pooled for c in conditions if c.pooled is not None])
+    labels = None if first.labels is None else torch.cat([c.labels for c in conditions if c.labels is not None])
+    extra = {k: torch.cat([c.extra[k] for c in conditions]) for k in first.extra}
+    return Condition(torch.cat([c.tokens for c in conditions]), torch.cat([c.mask for c in conditions]), pooled, extra, labels)

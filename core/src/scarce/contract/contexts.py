@@ -1,0 +1,243 @@
+"""One frozen context per hook; a new fact becomes a new field with a default."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scarce.contract.condition import Condition, Prompt
+from scarce.contract.dataset import Dataset
+from scarce.contract.generator import Generator
+from scarce.contract.plan import Adapter, Phase, Plan
+from scarce.contract.protocols import Array, Codec, Predictions, Runtime
+from scarce.contract.space import Space, State
+
+NO_ROWS = np.zeros(0, dtype=np.int64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadContext:
+    """modality_load. source: a path, "builtin:NAME" (its path-like value in `builtin`), or records in memory."""
+
+    source: Any
+    target: str | None
+    seed: int
+    builtin: Callable[[], Any] | None = None
+    group: str | None = None
+    missing: str = "keep"
+    schema: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodecContext:
+    """modality_codec. Fit on `dataset.rows("train")`, or read back what `Codec.save` wrote to `saved`."""
+
+    dataset: Dataset | None
+    seed: int
+    saved: Path | None = None
+    label_is_condition: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaptionContext:
+    """modality_caption. One caption per record in the named style."""
+
+    records: Any
+    style: str
+    seed: int
+    ids: Sequence[str] = ()
+    codec: Codec | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WriteContext:
+    """modality_write. Write records to `path` (suffix chooses the format), atomically."""
+
+    records: Any
+    path: Path
+    schema: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawContext:
+    """modality_draw. Pictures that set real records beside synthetic ones."""
+
+    real: Any
+    synthetic: Any
+    dataset: Dataset
+    codec: Codec
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaselineContext:
+    """modality_baselines. Non-diffusion data of n records from the training rows, by name."""
+
+    dataset: Dataset
+    codec: Codec
+    n: int
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackboneContext:
+    """backbone_build. The space to denoise, the width of condition tokens, and the classes if any."""
+
+    space: Space
+    condition_width: int
+    steps: int
+    classes: tuple[Any, ...]
+    runtime: Runtime
+    columns: tuple[str, ...] = ()
+    source: str = ""
+    parts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConditionerContext:
+    """conditioner_build. The classes and the training prompts (for a vocabulary, say)."""
+
+    classes: tuple[Any, ...]
+    prompts: Sequence[Prompt]
+    runtime: Runtime
+    saved: Mapping[str, Any] | None = None
+    parts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanContext:
+    """strategy_amend_plan. The plan so far, this strategy's recipe path, and facts of the data."""
+
+    plan: Plan
+    path: str
+    n_rows: int
+    n_labelled: int
+    classes: tuple[Any, ...]
+    targets: tuple[str, ...]
+    per_class: Mapping[Any, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdaptContext:
+    """strategy_adapt. Attach `adapter` to `module`; every draw from `generator`."""
+
+    module: torch.nn.Module
+    adapter: Adapter
+    generator: torch.Generator
+    runtime: Runtime
+    data: State | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TermContext:
+    """strategy_term. A batch for the loss called `name`: denoise(condition) gives per-row losses [b]."""
+
+    name: str
+    x0: State
+    condition: Condition
+    null: Condition
+    denoise: Callable[[Condition], Tensor]
+    parameters: Mapping[str, torch.nn.Parameter]
+    measures: Mapping[str, Tensor]
+    generator: torch.Generator
+    step: int
+    phase: Phase
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpdateContext:
+    """strategy_update. Scalars and gradients of each term, in the order of `names`; state from the last step."""
+
+    losses: Mapping[str, float]
+    weights: Mapping[str, float]
+    gradients: Mapping[str, tuple[Tensor | None, ...]]
+    names: tuple[str, ...]
+    state: Mapping[str, Tensor]
+    measures: Mapping[str, Tensor]
+    step: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpdateResult:
+    """gradients: one per parameter name; state: kept in checkpoints; log: numbers for metrics.jsonl."""
+
+    gradients: tuple[Tensor | None, ...]
+    state: Mapping[str, Tensor] = field(default_factory=dict)
+    log: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasureContext:
+    """strategy_measure. Measured once on start weights: loss(rows, condition kind, draws) -> mean loss."""
+
+    name: str
+    model: torch.nn.Module
+    parameters: Mapping[str, torch.nn.Parameter]
+    loss: Callable[[Tensor, str | float, int], Tensor]
+    train: Tensor
+    validation: Tensor
+    runtime: Runtime
+    phase: Phase
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreContext:
+    """acquisition_score. logits [n, k]; passes [m, n, k] stochastic; features [n, d]; labelled [l, d]; y [n]."""
+
+    logits: Tensor
+    passes: Tensor | None = None
+    features: Tensor | None = None
+    labelled: Tensor | None = None
+    y: Tensor | None = None
+    generator: torch.Generator | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnerContext:
+    """learner_build. What the learner is to predict, and the codec for learners on encoded records."""
+
+    dataset: Dataset
+    codec: Codec
+    runtime: Runtime
+    seed: int
+    generator: Generator | None = None
+    parts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluatorContext:
+    """evaluator_measure, evaluator_draw.
+
+    samples: source -> records, where "synthetic" and each baseline are sources; targets: source -> [n] target;
+    predictions: source -> what the learner fitted on that source says of the test records ("real", "both" and
+    "synthetic" among them); expected: how many synthetic records were asked for (missing ones count as failures);
+    conditions: the prompts they were asked with.
+    """
+
+    dataset: Dataset
+    codec: Codec
+    samples: Mapping[str, Any]
+    targets: Mapping[str, Array | None]
+    predictions: Mapping[str, Predictions]
+    runtime: Runtime
+    seed: int
+    expected: int = 0
+    learner: str = ""
+    generator: Generator | None = None
+    prompts: Sequence[Prompt] = ()
+    parts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """A lifecycle hook's context: where the run is, and what just happened."""
+
+    folder: Path
+    step: int = 0
+    facts: Mapping[str, Any] = field(default_factory=dict)

@@ -1,0 +1,90 @@
+"""Records with stable ids, a target, labelled and split masks: what every modality loads to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Split = Literal["train", "validation", "test"]
+Task = Literal["classification", "regression", "none"]
+Rows = npt.NDArray[np.int64]
+
+
+def take(records: Any, rows: Any) -> Any:
+    """The chosen records, in that order; `records` is a DataFrame, an array or a sequence."""
+    if hasattr(records, "iloc"):
+        return records.iloc[rows].reset_index(drop=True)
+    if isinstance(records, np.ndarray):
+        return records[rows]
+    return [records[int(i)] for i in np.arange(len(records))[rows]]
+
+
+def concat(parts: Sequence[Any]) -> Any:
+    """Records of several parts one after another, of the type of the first."""
+    if hasattr(parts[0], "iloc"):
+        import pandas as pd
+
+        return pd.concat(list(parts), ignore_index=True)
+    if isinstance(parts[0], np.ndarray):
+        return np.concatenate(list(parts))
+    return [record for part in parts for record in part]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """Records and what is known of them; ids are stable and travel with everything derived.
+
+    ids: [n] str; records: a DataFrame, array or sequence of length n (a table's records include its target
+    column); target: [n] class values, floats, or None; labelled: [n] bool; split: [n] "train" | "validation" |
+    "test", empty strings until the run splits; groups: [n] str, rows of one group share a split; views: other
+    data of the same records, by name; notes: what the loader wants a person to know.
+    """
+
+    name: str
+    ids: npt.NDArray[np.str_]
+    records: Any
+    task: Task = "none"
+    target_name: str = ""
+    target: npt.NDArray[Any] | None = None
+    classes: tuple[Any, ...] = ()
+    labelled: npt.NDArray[np.bool_]
+    split: npt.NDArray[np.str_]
+    groups: npt.NDArray[np.str_]
+    views: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    schema: Mapping[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def rows(self, *splits: Split) -> Rows:
+        """Positions of the records in the named splits, in data order."""
+        return np.flatnonzero(np.isin(self.split, splits)).astype(np.int64)
+
+    def part(self, rows: Any) -> Dataset:
+        """The data set of the chosen rows."""
+        return replace(
+            self,
+            ids=self.ids[rows],
+            records=take(self.records, rows),
+            target=None if self.target is None else self.target[rows],
+            labelled=self.labelled[rows],
+            split=self.split[rows],
+            groups=self.groups[rows],
+            views={k: take(v, rows) for k, v in self.views.items()},
+        )
+
+    def codes(self) -> Rows:
+        """[n] class codes in the order of `classes`; -1 where unlabelled or without a class."""
+        out = np.full(len(self), -1, dtype=np.int64)
+        if self.task != "classification" or self.target is None:
+            return out
+        index = {value: code for code, value in enumerate(self.classes)}
+        for i, value in enumerate(self.target):
+            if self.labelled[i]:
+                out[i] = index.get(value, -1)
+        return out

@@ -1,0 +1,233 @@
+"""The objects plugins build or receive: codecs, networks, conditioners, learners, adapters and the runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from scarce.contract.condition import Condition, Embedded, Prompt
+from scarce.contract.plan import Phase
+from scarce.contract.space import Known, Space, State
+
+Array = npt.NDArray[Any]
+
+
+class Codec(Protocol):
+    """Records to tensors and back; fitted on training rows only."""
+
+    @property
+    def space(self) -> Space:
+        """What an encoded record looks like."""
+        ...
+
+    def encode(self, records: Any) -> State:
+        """[n] records as a batch on the CPU."""
+        ...
+
+    def soft(self, state: State) -> Tensor:
+        """The differentiable half of decoding: [n, ...] features in which categories are expected one-hots."""
+        ...
+
+    def decode(self, state: State, labels: Sequence[Any] | None, seed: int) -> Any:
+        """[n] finished records with the input's columns, order and types; `labels` are the asked class values."""
+        ...
+
+    def vectors(self, records: Any) -> npt.NDArray[np.float64]:
+        """[n, d] vectors whose Euclidean distance is the modality's record distance."""
+        ...
+
+    def known(self, where: Mapping[str, Any], n: int, seed: int) -> tuple[Known | None, Sequence[Any] | None]:
+        """Conditions on fields as values to impose while sampling and, for the target, as labels."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write JSON and safetensors into an existing folder; `modality_codec` reads them back."""
+        ...
+
+
+class Backbone(Protocol):
+    """A torch module that predicts the process's target from a noisy state."""
+
+    def __call__(self, x_t: State, t: Tensor, condition: Condition, mask: Tensor | None = None) -> State:
+        """num: [b, *shape, width] prediction, cat: [b, *shape, sum K] logits; t: [b] int64 step."""
+        ...
+
+
+class Conditioner(Protocol):
+    """A torch module that turns prompts into tokens; the core joins several and owns their NULL."""
+
+    width: int
+
+    def prepare(self, prompts: Sequence[Prompt]) -> Tensor:
+        """[n, ...] inputs of `forward` on the CPU, computed once per record and kept."""
+        ...
+
+    def __call__(self, inputs: Tensor) -> Embedded:
+        """Tokens, mask and pooled vector of a batch of prepared inputs."""
+        ...
+
+
+class AdapterHandle(Protocol):
+    """An adapter attached to a module; removing it leaves the base bit-identical."""
+
+    def parameters(self) -> Sequence[torch.nn.Parameter]:
+        """What trains."""
+        ...
+
+    def enable(self, on: bool) -> None:
+        """Switch the adapter on or off without touching the base weights."""
+        ...
+
+    def state(self) -> Mapping[str, Tensor]:
+        """Its weights by name."""
+        ...
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Put weights of `state()` back."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle:
+    """Several parts that one checkpoint folder brings; a role the recipe leaves out comes from here."""
+
+    network: torch.nn.Module
+    conditioner: torch.nn.Module | None = None
+    codec: Codec | None = None
+    process: Any = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingPart:
+    """Records of one origin for a learner: "real", "synthetic" or a baseline's name, with their target."""
+
+    records: Any
+    target: Array
+    origin: str = "real"
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predictions:
+    """values: [n] class values or floats; probabilities: [n, k] in the order of the classes, or None."""
+
+    values: Array
+    probabilities: Array | None = None
+
+
+class Learner(Protocol):
+    """A downstream model; one with `logits` is differentiable (`learner:differentiable`)."""
+
+    def fit(self, parts: Sequence[TrainingPart]) -> None:
+        """Train from scratch on all parts; a part of weight 0 changes nothing."""
+        ...
+
+    def predict(self, records: Any) -> Predictions:
+        """Predictions for records without looking at their target."""
+        ...
+
+
+class DifferentiableLearner(Learner, Protocol):
+    """A learner through which gradients pass."""
+
+    def logits(self, features: Tensor) -> Tensor:
+        """[n, k] logits of `Codec.soft` features [n, ...]."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draw:
+    """What one loss call may use: which rows, and random numbers that are its own.
+
+    rows: [b] positions in the training tensors; generator: seeded by (seed, phase, draw, step), so terms that
+    share a draw see the same rows, t and noise; step: optimizer step from 0.
+    """
+
+    rows: Tensor
+    generator: torch.Generator
+    step: int
+
+
+Loss = Callable[[Draw], Tensor]
+Update = Callable[..., Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitting:
+    """One call of the training loop: the phase, what trains, and the loss of each term by its name.
+
+    losses: term name -> [b] per-row losses or a scalar; pools: rows selection name -> [n] candidate positions;
+    update: combines per-term gradients when the phase asks for it; state: its tensors, kept in checkpoints;
+    validate: a number to watch (lower is better) for early stopping.
+    """
+
+    phase: Phase
+    model: torch.nn.Module
+    losses: Mapping[str, Loss]
+    pools: Mapping[str, Tensor]
+    parameters: Mapping[str, torch.nn.Parameter] | None = None
+    update: Update | None = None
+    state: Mapping[str, Tensor] = field(default_factory=dict)
+    checkpoints: Path | None = None
+    label: str = ""
+    validate: Callable[[], float] | None = None
+    validate_every: int = 0
+    patience: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """What training leaves: last loss of each term, steps done, seconds, and events (rollbacks, halvings)."""
+
+    losses: Mapping[str, float]
+    steps: int
+    seconds: float
+    cpu_seconds: float
+    events: tuple[Mapping[str, Any], ...] = ()
+    state: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+class Runtime(Protocol):
+    """The shared runtime a plugin receives; plugins never name a device or a global seed."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where tensors of this run live."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """The run's seed."""
+        ...
+
+    def generator(self, purpose: str, index: int = 0) -> torch.Generator:
+        """A CPU generator derived from (seed, purpose, index)."""
+        ...
+
+    def derive(self, purpose: str, index: int = 0) -> int:
+        """A 63-bit seed derived from (seed, purpose, index)."""
+        ...
+
+    def seeded(self, purpose: str, index: int = 0) -> AbstractContextManager[None]:
+        """Global random states (torch, numpy, random) forked and seeded inside, restored after."""
+        ...
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """Mixed precision as the run asks."""
+        ...
+
+    def resident(self, *modules: torch.nn.Module) -> AbstractContextManager[None]:
+        """Modules on the run's device inside, under the memory budget."""
+        ...
+
+    def fit(self, fitting: Fitting) -> Fitted:
+        """The one training loop."""
+        ...

@@ -1,0 +1,52 @@
+"""What evaluators return: metrics that carry direction and reference lines, and figures as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Direction = Literal["higher", "lower", "target", "none"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """One number of one source of data.
+
+    source: "synthetic", "real", "both", or a baseline's name; direction says which way is better ("target": near
+    `target`); low, high: an interval when the evaluator has one; floor: what perfect data would score (the noise
+    floor), ceiling: what useless data would; n: samples it rests on; error: why it could not be computed
+    (value is then NaN).
+    """
+
+    name: str
+    value: float
+    source: str = "synthetic"
+    direction: Direction = "none"
+    target: float | None = None
+    low: float | None = None
+    high: float | None = None
+    floor: float | None = None
+    ceiling: float | None = None
+    n: int = 0
+    unit: str = ""
+    note: str = ""
+    error: str = ""
+    evaluator: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """A picture of the report: a plotly figure as plain data (`traces`, `layout`), or ready HTML without scripts."""
+
+    name: str
+    title: str
+    caption: str = ""
+    traces: Sequence[Mapping[str, Any]] = ()
+    layout: Mapping[str, Any] = field(default_factory=dict)
+    html: str = ""
+    section: str = ""
