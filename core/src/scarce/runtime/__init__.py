@@ -1,0 +1,1 @@
+"""The shared runtime: device, seeds, training loop, checkpoints, progress."""

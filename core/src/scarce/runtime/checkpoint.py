@@ -1,0 +1,40 @@
+"""Atomic checkpoints whose file name carries their own hash; the last few are kept."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from scarce.errors import RunError
+from scarce.runtime.files import read_tensors, write_tensors
+
+KEEP = 2
+
+
+def save_checkpoint(folder: Path, step: int, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> Path:
+    """Write `step-STEP-HASH.safetensors`, then drop all but the last KEEP."""
+    draft = write_tensors(folder / ".draft.safetensors", tensors, {**facts, "step": step})
+    digest = hashlib.sha256(draft.read_bytes()).hexdigest()[:16]
+    path = folder / f"step-{step:08d}-{digest}.safetensors"
+    draft.replace(path)
+    for old in sorted(folder.glob("step-*.safetensors"))[:-KEEP]:
+        old.unlink()
+    return path
+
+
+def last_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """The newest checkpoint, or None when there is none; a damaged one is a RunError naming the file."""
+    found = sorted(folder.glob("step-*.safetensors"))
+    if not found:
+        return None
+    path = found[-1]
+    if hashlib.sha256(path.read_bytes()).hexdigest()[:16] != path.stem.rsplit("-", 1)[-1]:
+        earlier = f"continue from {found[-2].name}" if len(found) > 1 else "train this phase from its start"
+        raise RunError(
+            f"checkpoint {path} is damaged: its content does not match its name", hint=f"rm {path}, then scarce resume will {earlier}"
+        )
+    return read_tensors(path)

@@ -1,0 +1,258 @@
+"""The one training loop: diffusion, learners, teachers and students all train here.
+
+Every draw of a step is derived from (seed, phase, draw, step), so a checkpoint needs no random state: whatever was
+killed, a resumed fit repeats the same steps and ends in the same bytes (CPU, equal threads and versions).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from scarce.contract.contexts import UpdateContext
+from scarce.contract.plan import Budget, Term
+from scarce.contract.protocols import Draw, Fitted, Fitting
+from scarce.errors import TrainingError
+from scarce.runtime.checkpoint import last_checkpoint, save_checkpoint
+from scarce.runtime.order import RowOrder
+from scarce.runtime.progress import Progress
+from scarce.runtime.seeds import generator, seeded
+from scarce.runtime.weights import Weights
+
+GUARD = 20  # steps between looks at the losses: finite ones are kept as the last good state
+ROLLBACKS = 6
+
+
+def rate_at(budget: Budget, step: int) -> float:
+    """The learning rate of one step: linear warm-up, then the budget's decay."""
+    warm = min(1.0, (step + 1) / max(budget.warmup, 1))
+    done = step / max(budget.steps, 1)
+    shape = {"cosine": 0.5 * (1 + math.cos(math.pi * done)), "linear": 1 - done, "constant": 1.0}[budget.decay]
+    return budget.rate * warm * shape
+
+
+class Loop:
+    """The state of one fit, and what a step does to it."""
+
+    def __init__(self, fitting: Fitting, *, seed: int, autocast: Callable[[], AbstractContextManager[Any]]) -> None:
+        phase = fitting.phase
+        self.fitting, self.phase, self.budget, self.seed, self.autocast = fitting, phase, phase.budget, seed, autocast
+        named = fitting.parameters or {n: p for n, p in fitting.model.named_parameters() if p.requires_grad}
+        if not named:
+            raise TrainingError(f"phase '{phase.name}' trains nothing: no parameter is trainable", hint="scarce plan RECIPE")
+        self.weights = Weights(named, dict(fitting.model.named_buffers()), self.budget)
+        self.orders = {term.name: self._order(term) for term in phase.terms}
+        self.step, self.good_step, self.attempt, self.factor, self.micro = 0, 0, 0, 1.0, self.budget.batch
+        self.state = dict(fitting.state)
+        self.events: list[dict[str, Any]] = []
+        self.losses: dict[str, float] = {}
+        self.sums: dict[str, Tensor] = {}
+        self.best, self.stale, self.best_bag = math.inf, 0, dict[str, Tensor]()
+        self.good = self.weights.copy()
+        self.log: dict[str, float] = {}
+
+    def _draw_name(self, term: Term) -> str:
+        return f"{self.fitting.label or self.phase.name}/{term.same_draw_as or term.name}"
+
+    def _order(self, term: Term) -> RowOrder:
+        shared = next((t for t in self.phase.terms if t.name == term.same_draw_as), term)
+        pool = self.fitting.pools[shared.rows]
+        if len(pool) == 0:
+            raise TrainingError(
+                f"phase '{self.phase.name}', term '{term.name}': there are no {shared.rows} rows", hint="scarce data inspect FILE"
+            )
+        return RowOrder(pool, seed=self.seed, purpose=self._draw_name(term), batch=self.budget.batch)
+
+    def losses_of(self, term: Term) -> list[Callable[[], Tensor]]:
+        """One scalar loss per micro-batch, already divided so that they add up to the batch's mean."""
+        rows = self.orders[term.name].rows(self.step)
+        draw = generator(self.seed, f"draw{self.attempt}/{self._draw_name(term)}", self.step)
+        parts = torch.split(rows, self.micro)
+
+        def one(part: Tensor) -> Tensor:
+            with self.autocast():
+                loss = self.fitting.losses[term.name](Draw(rows=part, generator=draw, step=self.step))
+            return loss.float().mean() * (len(part) / len(rows))
+
+        return [lambda part=part: one(part) for part in parts]  # type: ignore[misc]
+
+    def gradients(self) -> None:
+        """Fill the gradients of one step: the weighted sum of terms, or what the update rule makes of each."""
+        if self.fitting.update is None:
+            for term in self.phase.terms:
+                for piece in self.losses_of(term):
+                    loss = piece()
+                    (term.weight * loss).backward()  # type: ignore[no-untyped-call]
+                    self._count(term.name, loss)
+            return
+        tensors, found, losses = self.weights.tensors, {}, {}
+        for term in self.phase.terms:
+            total: list[Tensor | None] = [None] * len(tensors)
+            losses[term.name] = 0.0
+            for piece in self.losses_of(term):
+                loss = piece()
+                self._count(term.name, loss)
+                losses[term.name] += float(loss.detach())
+                for i, g in enumerate(torch.autograd.grad(loss, tensors, allow_unused=True)):
+                    kept = total[i]
+                    total[i] = g if kept is None else kept if g is None else kept + g
+            found[term.name] = tuple(total)
+        result = self.fitting.update(
+            UpdateContext(
+                losses=losses, weights={t.name: t.weight for t in self.phase.terms}, gradients=found,
+                names=tuple(self.weights.parameters), state=self.state, measures=self.fitting.state, step=self.step,
+            )
+        )  # fmt: skip
+        self.state.update(result.state)
+        self.log = dict(result.log)
+        for p, g in zip(tensors, result.gradients, strict=True):
+            p.grad = g
+
+    def _count(self, name: str, loss: Tensor) -> None:
+        value = loss.detach()
+        self.sums[name] = self.sums[name] + value if name in self.sums else value
+
+    def advance(self) -> None:
+        """One optimizer step; out of memory halves the micro-batch and repeats the step."""
+        torch.manual_seed(generator(self.seed, f"global{self.attempt}/{self.fitting.label}/{self.phase.name}", self.step).initial_seed())
+        kept = dict(self.sums)
+        try:
+            self.gradients()
+        except torch.OutOfMemoryError:
+            if self.micro == 1:
+                raise TrainingError(f"phase '{self.phase.name}' runs out of memory with one row", hint="--set runtime.device=cpu") from None
+            self.sums, self.micro = kept, max(1, self.micro // 2)
+            self.events.append({"step": self.step, "event": "halved micro-batch", "micro": self.micro})
+            self.weights.optimizer.zero_grad(set_to_none=True)
+            return
+        self.weights.step(self.factor * rate_at(self.budget, self.step), self.step)
+        self.step += 1
+
+    def guard(self) -> bool:
+        """Keep a good state, or go back to the last one at half the rate; True when all is well."""
+        since = max(1, self.step - self.good_step)
+        means = {name: float(total) / since for name, total in self.sums.items()}
+        self.sums = {}
+        if all(math.isfinite(v) for v in means.values()) and self._finite():
+            self.losses = means
+            self.good = self.weights.copy()
+            self.good_step = self.step
+            return True
+        if self.attempt >= ROLLBACKS:
+            raise TrainingError(
+                f"phase '{self.phase.name}': the loss is not finite at step {self.step}, {ROLLBACKS} times in a row",
+                hint=f"--set train.rate={self.budget.rate / 10:g} or --set runtime.precision=fp32",
+            )
+        self.events.append(
+            {"step": self.step, "event": "loss not finite: back to the last good step at half the rate", "to": self.good_step}
+        )
+        self.weights.load(self.good)
+        self.step, self.attempt, self.factor = self.good_step, self.attempt + 1, self.factor / 2
+        return False
+
+    def _finite(self) -> bool:
+        return all(bool(torch.isfinite(n)) for n in torch._foreach_norm([p.detach() for p in self.weights.tensors]))
+
+    def watch(self) -> bool:
+        """Validate on the running average; True when patience is over."""
+        assert self.fitting.validate is not None
+        self.weights.swap()
+        value = self.fitting.validate()
+        if value < self.best:
+            self.best, self.stale = value, 0
+            self.best_bag = {name: p.detach().clone() for name, p in self.weights.parameters.items()}
+        else:
+            self.stale += 1
+        self.weights.swap()
+        return 0 < self.fitting.patience <= self.stale
+
+    def save(self) -> None:
+        """Write a checkpoint of everything that moves."""
+        assert self.fitting.checkpoints is not None
+        tensors = {
+            **self.weights.bag(),
+            **{f"s/{k}": v for k, v in self.state.items()},
+            **{f"best/{k}": v for k, v in self.best_bag.items()},
+        }
+        facts = {k: getattr(self, k) for k in ("attempt", "factor", "micro", "events", "losses", "stale")}
+        save_checkpoint(self.fitting.checkpoints, self.step, tensors, {**facts, "best": None if math.isinf(self.best) else self.best})
+
+    def restore(self) -> None:
+        """Continue from the newest checkpoint, if there is one."""
+        found = last_checkpoint(self.fitting.checkpoints) if self.fitting.checkpoints else None
+        if found is None:
+            return
+        tensors, facts = found
+        self.weights.load(tensors)
+        self.state = {k[2:]: v for k, v in tensors.items() if k.startswith("s/")}
+        self.best_bag = {k[5:]: v for k, v in tensors.items() if k.startswith("best/")}
+        best = facts.pop("best")
+        for name, value in facts.items():
+            setattr(self, name, value)
+        self.best = math.inf if best is None else best
+        self.good, self.good_step = self.weights.copy(), self.step
+
+    def finish(self) -> None:
+        """Leave the best weights, or the running average, in the model."""
+        with torch.no_grad():
+            if self.best_bag:
+                for name, p in self.weights.parameters.items():
+                    p.copy_(self.best_bag[name])
+            elif self.weights.average:
+                self.weights.swap()
+
+
+def fit(
+    fitting: Fitting,
+    *,
+    seed: int,
+    autocast: Callable[[], AbstractContextManager[Any]],
+    progress: Progress,
+    log: Callable[[Mapping[str, Any]], None],
+    saved: Callable[[int], None],
+    checkpoint_seconds: float,
+) -> Fitted:
+    """Train `fitting.model` in place for the phase's budget and say how it went.
+
+    Raises TrainingError when nothing is trainable, rows are missing, or losses stay non-finite.
+    """
+    loop = Loop(fitting, seed=seed, autocast=autocast)
+    loop.restore()
+    label = fitting.label or fitting.phase.name
+    began, cpu, last_save = time.monotonic(), time.process_time(), time.monotonic()
+    fitting.model.train()
+    with seeded(seed, f"fit/{label}"), progress.track(label, loop.budget.steps) as advance:
+        advance(loop.step)
+        while loop.step < loop.budget.steps:
+            before = loop.step
+            loop.advance()
+            if loop.step % GUARD == 0 or loop.step == loop.budget.steps:
+                loop.guard()
+                log(
+                    {
+                        "phase": label,
+                        "step": loop.step,
+                        "rate": loop.factor * rate_at(loop.budget, loop.step),
+                        "loss": loop.losses,
+                        **loop.log,
+                    }
+                )
+                if fitting.validate and loop.step % max(fitting.validate_every, GUARD) == 0 and loop.watch():
+                    break
+                if fitting.checkpoints and time.monotonic() - last_save >= checkpoint_seconds:
+                    loop.save()
+                    saved(loop.step)
+                    last_save = time.monotonic()
+            advance(loop.step - before)
+    loop.finish()
+    fitting.model.eval()
+    return Fitted(
+        losses=loop.losses, steps=loop.step, seconds=time.monotonic() - began, cpu_seconds=time.process_time() - cpu,
+        events=tuple(loop.events), state=loop.state,
+    )  # fmt: skip

@@ -1,0 +1,20 @@
+"""Options of `[runtime]`: where and how a run computes."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from scarce.contract.options import Options
+
+
+class RuntimeOptions(Options):
+    """device and precision "auto" pick what is fast here; threads 0 uses every core; memory bounds resident models."""
+
+    device: str = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    threads: int = Field(default=0, ge=0)
+    memory_gb: float | None = Field(default=None, gt=0)
+    executor: str = "local"
+    checkpoint_seconds: float = Field(default=20.0, ge=0)

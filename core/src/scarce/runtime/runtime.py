@@ -1,0 +1,83 @@
+"""The one runtime of a run, handed to every plugin through its context; plugins never name a device."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from scarce.contract.protocols import Fitted, Fitting
+from scarce.runtime import seeds
+from scarce.runtime.device import pick_device, pick_precision, set_threads
+from scarce.runtime.fit import fit
+from scarce.runtime.options import RuntimeOptions
+from scarce.runtime.progress import Progress
+from scarce.runtime.residency import Residency
+
+Notify = Callable[[str, int, Mapping[str, Any]], None]
+
+
+class SharedRuntime:
+    """Device, precision, named seeds, residency and the training loop of one run (see `contract.Runtime`)."""
+
+    def __init__(
+        self,
+        *,
+        seed: int,
+        options: RuntimeOptions | None = None,
+        folder: Path | None = None,
+        progress: Progress | None = None,
+        notify: Notify | None = None,
+    ) -> None:
+        self.options = options or RuntimeOptions()
+        self.seed = seed
+        self.folder = folder
+        self.progress = progress or Progress(quiet=True)
+        self.device = pick_device(self.options.device)
+        self.precision = pick_precision(self.options.precision, self.device)
+        self.threads = set_threads(self.options.threads)
+        budget = None if self.options.memory_gb is None else int(self.options.memory_gb * 1e9)
+        self._residency = Residency(self.device, budget)
+        self._notify = notify or (lambda *_: None)
+
+    def generator(self, purpose: str, index: int = 0) -> torch.Generator:
+        """A CPU generator derived from (seed, purpose, index)."""
+        return seeds.generator(self.seed, purpose, index)
+
+    def derive(self, purpose: str, index: int = 0) -> int:
+        """A 63-bit seed derived from (seed, purpose, index)."""
+        return seeds.derive(self.seed, purpose, index)
+
+    def seeded(self, purpose: str, index: int = 0) -> AbstractContextManager[None]:
+        """Global random states forked and seeded inside, restored after."""
+        return seeds.seeded(self.seed, purpose, index)
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """bf16 autocast where the run computes in bf16, else nothing."""
+        if self.precision == "fp32":
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+
+    def resident(self, *modules: torch.nn.Module) -> AbstractContextManager[None]:
+        """Modules on the run's device inside, under the memory budget."""
+        return self._residency.resident(*modules)
+
+    def log(self, facts: Mapping[str, Any]) -> None:
+        """One line of metrics.jsonl, and the `step_finished` event."""
+        if self.folder is not None:
+            with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
+                file.write(json.dumps(dict(facts)) + "\n")
+        self._notify("step_finished", int(facts.get("step", 0)), facts)
+
+    def fit(self, fitting: Fitting) -> Fitted:
+        """The one training loop, on this run's device, precision and seed."""
+        with self.resident(fitting.model):
+            return fit(
+                fitting, seed=self.seed, autocast=self.autocast, progress=self.progress, log=self.log,
+                saved=lambda step: self._notify("checkpoint_saved", step, {"phase": fitting.phase.name}),
+                checkpoint_seconds=self.options.checkpoint_seconds,
+            )  # fmt: skip
