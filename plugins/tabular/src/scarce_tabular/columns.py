@@ -1,0 +1,91 @@
+"""What each column of a table is to learners and evaluators, and its values as numbers or levels.
+
+The kind comes from the data set's schema; a column the schema doesn't know is judged by its type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from scarce.contract import Dataset, take
+
+MISSING = "(missing)"
+Numbers = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """Names of columns by what they are; `dropped` are identifiers and columns constant on the training rows."""
+
+    numeric: tuple[str, ...]
+    categorical: tuple[str, ...]
+    dropped: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Kept columns, numeric ones first."""
+        return self.numeric + self.categorical
+
+    def without(self, name: str) -> Columns:
+        """The same columns but one."""
+        keep = {part: tuple(c for c in getattr(self, part) if c != name) for part in ("numeric", "categorical", "dropped")}
+        return Columns(**keep)
+
+
+def columns_of(dataset: Dataset) -> Columns:
+    """Sort the columns of a table, looking at its schema and at training rows only."""
+    train = take(dataset.records, dataset.rows("train"))
+    kinds = _schema_kinds(dataset.schema)
+    found: dict[str, list[str]] = {"numeric": [], "categorical": [], "dropped": []}
+    for name in train.columns:
+        kind = kinds.get(str(name), "")
+        if kind in ("identifier", "id", "constant") or train[name].nunique(dropna=False) < 2:
+            found["dropped"].append(name)
+        elif kind:
+            found["numeric" if kind in _NUMERIC else "categorical"].append(name)
+        else:
+            found["numeric" if _looks_numeric(train[name]) else "categorical"].append(name)
+    return Columns(**{part: tuple(names) for part, names in found.items()})
+
+
+_NUMERIC = ("number", "numeric", "integer", "int", "float", "continuous", "date", "datetime", "timedelta")
+
+
+def _schema_kinds(schema: Mapping[str, Any]) -> dict[str, str]:
+    columns = schema.get("columns", ())
+    pairs = columns.items() if isinstance(columns, Mapping) else ((c.get("name"), c) for c in columns)
+    return {str(name): str(c.get("kind", "")) if isinstance(c, Mapping) else str(c) for name, c in pairs}
+
+
+def _looks_numeric(series: pd.Series) -> bool:
+    kinds = pd.api.types
+    return not kinds.is_bool_dtype(series) and (kinds.is_numeric_dtype(series) or kinds.is_datetime64_any_dtype(series))
+
+
+def numbers(series: pd.Series) -> Numbers:
+    """[n] float64, dates as days since 1970, missing and infinite values as NaN."""
+    kinds = pd.api.types
+    if not kinds.is_numeric_dtype(series) and not kinds.is_datetime64_any_dtype(series):
+        converted = pd.to_numeric(series, errors="coerce")
+        if converted.notna().sum() < series.notna().sum():
+            converted = pd.to_datetime(series, errors="coerce", format="mixed", utc=True)
+        series = converted
+    if kinds.is_datetime64_any_dtype(series):
+        days = series.dt.tz_convert(None) if series.dt.tz is not None else series
+        return np.asarray((days - pd.Timestamp(0)) / pd.Timedelta(days=1), dtype=np.float64)
+    values = series.to_numpy(dtype=np.float64, na_value=np.nan)
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def levels(series: pd.Series) -> npt.NDArray[np.object_]:
+    """[n] strings, missing values as a level of their own."""
+    missing = series.isna().to_numpy()
+    out = np.array([str(v) for v in series.astype(object).tolist()], dtype=object)
+    out[missing] = MISSING
+    return out
