@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class ScarceError(Exception):
     """Any failure a person can act on; the command line prints it without a traceback.
@@ -44,3 +47,9 @@ class TrainingError(ScarceError):
 
 class RunError(ScarceError):
     """A run folder is missing, damaged, from another version, or asked for something it lacks."""
+
+
+def did_you_mean(asked: str, known: Iterable[str]) -> str:
+    """ " (did you mean 'X'?)" for the known name nearest to what was asked, else nothing."""
+    near = get_close_matches(asked, sorted(set(known)), n=1, cutoff=0.6)
+    return f" (did you mean '{near[0]}'?)" if near else ""

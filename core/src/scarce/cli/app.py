@@ -1,0 +1,76 @@
+"""The command line: a table of verbs, each imported only when it is typed."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from scarce.errors import PluginError, ScarceError, did_you_mean
+
+VERBS: dict[str, tuple[str, str]] = {
+    "plugins": ("scarce.cli.plugins:main", "what is installed, ready or not: list, info NAME"),
+    "recipes": ("scarce.cli.recipes:main", "recipes that can be run by name"),
+}
+"""Verb -> ("module:function", help); the function takes the arguments after the verb, returns an exit code or None."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb; 0 when done, 2 with a plain message for what a person can act on, 130 when interrupted."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = _run(arguments)
+        sys.stdout.flush()
+        return code
+    except ScarceError as err:
+        print(f"error: {err}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader (`| head`) has gone; keep the interpreter's last flush quiet
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _run(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(_help())
+        return 0
+    verb, rest = arguments[0], arguments[1:]
+    if verb in ("--version", "-V"):
+        from importlib.metadata import version
+
+        print(f"scarce {version('scarce')}")
+        return 0
+    return _function(verb)(rest) or 0
+
+
+def _function(verb: str) -> Callable[[list[str]], int | None]:
+    if verb in VERBS:
+        module, _, name = VERBS[verb][0].partition(":")
+        function: Callable[[list[str]], int | None] = getattr(importlib.import_module(module), name)
+        return function
+    from scarce.catalogue import read_catalogue
+
+    catalogue = read_catalogue()
+    rows = catalogue.entries("commands")
+    if not any(row.name == verb for row in rows):
+        raise PluginError(f"there is no verb '{verb}'{did_you_mean(verb, [*VERBS, *(row.name for row in rows)])}", hint="scarce --help")
+    row = catalogue.find("command", verb)
+    from scarce.host.loading import load_target
+
+    third_party: Callable[[list[str]], int | None] = load_target(row)
+    return third_party
+
+
+def _help() -> str:
+    from scarce.catalogue import read_catalogue
+
+    lines = ["usage: scarce VERB … (scarce VERB --help says more)", ""]
+    lines += [f"  {verb:<10} {text}" for verb, (_, text) in VERBS.items()]
+    for row in read_catalogue().entries("commands"):
+        if row.name not in VERBS:
+            lines.append(f"  {row.name:<10} {row.summary or row.reason} ({row.distribution})")
+    return "\n".join(lines)

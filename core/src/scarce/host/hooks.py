@@ -1,0 +1,261 @@
+"""Calling plugins: one pluggy manager per scope and run, roles called by recipe path, only lifecycle broadcast."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import time
+import types
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import pluggy
+import torch
+from torch import Tensor
+
+from scarce.catalogue import EVENTS, ROLES, Row
+from scarce.contract import contexts as c
+from scarce.contract import protocols, specs
+from scarce.contract.condition import Caption
+from scarce.contract.dataset import Dataset
+from scarce.contract.plan import Plan
+from scarce.contract.results import Figure, Metric
+from scarce.errors import PluginError, ScarceError
+
+log = logging.getLogger(__name__)
+C = TypeVar("C")
+R = TypeVar("R")
+
+PASSED_ON = (ScarceError, MemoryError, torch.cuda.OutOfMemoryError)
+"""What a role hook may raise unchanged: the training loop answers lack of memory with smaller micro-batches."""
+
+
+class _Hooks:
+    """The marked methods of one instance; compared by identity, since pluggy refuses instances that compare equal."""
+
+    def __init__(self, instance: object) -> None:
+        for name in dir(instance):
+            if isinstance(getattr(inspect.getattr_static(instance, name, None), "scarce_impl", None), dict):
+                setattr(self, name, getattr(instance, name))
+
+
+class Scope:
+    """The plugins of one scope of a run ("data", "generator"), each under its recipe path.
+
+    Call `register` in recipe order, then `freeze` once, then the facade. trace: a list that receives
+    (hook, path, seconds) of every call.
+    """
+
+    def __init__(self, name: str, *, trace: list[tuple[str, str, float]] | None = None) -> None:
+        self.name = name
+        self._trace = trace
+        self._rows: dict[str, Row] = {}
+        self._instances: dict[str, Any] = {}
+        self._impls: dict[tuple[str, str], pluggy.HookImpl] = {}
+        self._muted: set[tuple[str, str]] = set()
+        self._frozen = False
+        self._manager = pluggy.PluginManager("scarce")
+        for role in ROLES.values():
+            if role.spec:
+                self._manager.add_hookspecs(getattr(specs, role.spec.partition(":")[2]))
+
+    def register(self, path: str, instance: Any, role: str, row: Row) -> None:
+        """Add an instance under its recipe path, in recipe order; raises PluginError when the path is taken."""
+        if path in self._rows or self._frozen or row.role != role:
+            raise PluginError(f"{role} '{row.name}' can't be registered at '{path}' of scope '{self.name}'")
+        self._rows[path], self._instances[path] = row, instance
+
+    def freeze(self) -> None:
+        """Hand all to pluggy and check them; raises PluginError naming a plugin whose hooks don't fit the specs.
+
+        pluggy calls the last registered first, so they are handed over in reverse for calls in recipe order.
+        """
+        for path in reversed(self._rows):
+            try:
+                self._manager.register(_Hooks(self._instances[path]), name=path)
+                self._manager.check_pending()
+            except Exception as err:
+                raise PluginError(f"{self._who(path)}: {str(err).splitlines()[-1]}", hint=self._advice(path)) from err
+        for role in ROLES.values():
+            for hook in role.hooks:
+                for impl in reversed(getattr(self._manager.hook, hook).get_hookimpls()):
+                    if impl.wrapper or impl.hookwrapper or impl.tryfirst or impl.trylast:
+                        raise PluginError(f"{self._who(impl.plugin_name)}: hook {hook} may not be a wrapper, tryfirst or trylast")
+                    self._impls[hook, impl.plugin_name] = impl
+        for path, row in self._rows.items():
+            if not any(self.has(path, hook) for hook in ROLES[row.role].hooks):
+                wanted = ", ".join(ROLES[row.role].hooks)
+                raise PluginError(f"{self._who(path)} implements none of {wanted}", hint="mark its methods with @hookimpl")
+        self._frozen = True
+
+    def paths(self, role: str) -> tuple[str, ...]:
+        """Recipe paths of a role's plugins, in recipe order."""
+        return tuple(path for path, row in self._rows.items() if row.role == role)
+
+    def get(self, path: str) -> Any:
+        """The instance at a recipe path; raises KeyError."""
+        return self._instances[path]
+
+    def row(self, path: str) -> Row:
+        """The catalogue row of the plugin at a recipe path; raises KeyError."""
+        return self._rows[path]
+
+    def has(self, path: str, hook: str) -> bool:
+        """Whether the plugin at `path` implements `hook`."""
+        return (hook, path) in self._impls
+
+    # The typed facade: one method per role hook. The modality is the scope's only one, so it needs no path.
+
+    def modality_load(self, ctx: c.LoadContext) -> Dataset:
+        """Records of the scope's modality."""
+        return self._call(specs.ModalitySpec.modality_load, self._modality(), ctx)
+
+    def modality_codec(self, ctx: c.CodecContext) -> protocols.Codec:
+        """A codec, fitted or read back."""
+        return self._call(specs.ModalitySpec.modality_codec, self._modality(), ctx)
+
+    def modality_caption(self, ctx: c.CaptionContext) -> list[Caption]:
+        """One caption per record."""
+        return self._call(specs.ModalitySpec.modality_caption, self._modality(), ctx)
+
+    def modality_write(self, ctx: c.WriteContext) -> Path:
+        """Records in the modality's format on disk."""
+        return self._call(specs.ModalitySpec.modality_write, self._modality(), ctx)
+
+    def modality_draw(self, ctx: c.DrawContext) -> list[Figure]:
+        """Pictures of real beside synthetic."""
+        return self._call(specs.ModalitySpec.modality_draw, self._modality(), ctx)
+
+    def modality_baselines(self, ctx: c.BaselineContext) -> Mapping[str, Any]:
+        """Records of the non-diffusion baselines by name."""
+        return self._call(specs.ModalitySpec.modality_baselines, self._modality(), ctx)
+
+    def backbone_build(self, path: str, ctx: c.BackboneContext) -> torch.nn.Module | protocols.Bundle:
+        """The network, or a bundle of parts."""
+        return self._call(specs.BackboneSpec.backbone_build, path, ctx)
+
+    def conditioner_build(self, path: str, ctx: c.ConditionerContext) -> torch.nn.Module:
+        """A conditioner module."""
+        return self._call(specs.ConditionerSpec.conditioner_build, path, ctx)
+
+    def strategy_amend_plan(self, path: str, ctx: c.PlanContext) -> Plan:
+        """The plan as this strategy wants it; the plan it was given when it has no such hook."""
+        if not self.has(path, "strategy_amend_plan"):
+            return ctx.plan
+        return self._call(specs.StrategySpec.strategy_amend_plan, path, ctx)
+
+    def strategy_adapt(self, path: str, ctx: c.AdaptContext) -> protocols.AdapterHandle:
+        """An attached adapter."""
+        return self._call(specs.StrategySpec.strategy_adapt, path, ctx)
+
+    def strategy_term(self, path: str, ctx: c.TermContext) -> Tensor:
+        """The loss of one term, [b] or a scalar."""
+        return self._call(specs.StrategySpec.strategy_term, path, ctx)
+
+    def strategy_update(self, path: str, ctx: c.UpdateContext) -> c.UpdateResult:
+        """Combined gradients."""
+        return self._call(specs.StrategySpec.strategy_update, path, ctx)
+
+    def strategy_measure(self, path: str, ctx: c.MeasureContext) -> Mapping[str, Tensor]:
+        """Tensors measured on the start weights."""
+        return self._call(specs.StrategySpec.strategy_measure, path, ctx)
+
+    def acquisition_score(self, path: str, ctx: c.ScoreContext) -> Tensor:
+        """[n] scores."""
+        return self._call(specs.AcquisitionSpec.acquisition_score, path, ctx)
+
+    def learner_build(self, path: str, ctx: c.LearnerContext) -> protocols.Learner:
+        """A fresh learner."""
+        return self._call(specs.LearnerSpec.learner_build, path, ctx)
+
+    def evaluator_measure(self, path: str, ctx: c.EvaluatorContext) -> list[Metric]:
+        """Metrics of every source; none when the evaluator only draws."""
+        return self._call(specs.EvaluatorSpec.evaluator_measure, path, ctx) if self.has(path, "evaluator_measure") else []
+
+    def evaluator_draw(self, path: str, ctx: c.EvaluatorContext) -> list[Figure]:
+        """Figures of the report; none when the evaluator only measures."""
+        return self._call(specs.EvaluatorSpec.evaluator_draw, path, ctx) if self.has(path, "evaluator_draw") else []
+
+    def broadcast(self, event: str, ctx: c.Event) -> None:
+        """Tell every lifecycle plugin, in recipe order; a hook that raises is logged once and muted."""
+        if event not in EVENTS:
+            raise ValueError(f"unknown lifecycle event '{event}'")
+        for path in self.paths("lifecycle"):
+            if self.has(path, event) and (event, path) not in self._muted:
+                try:
+                    self._invoke(event, path, ctx)
+                except (Exception, SystemExit) as err:
+                    self._muted.add((event, path))
+                    log.warning("%s: hook %s failed and is left out of this run: %s: %s", self._who(path), event, type(err).__name__, err)
+
+    def _modality(self) -> str:
+        paths = self.paths("modality")
+        if len(paths) != 1:
+            raise PluginError(f"scope '{self.name}' must have one modality (it has {len(paths)})")
+        return paths[0]
+
+    def _call(self, spec: Callable[[Any, C], R], path: str, ctx: C) -> R:
+        hook = spec.__name__
+        if path not in self._rows or not self.has(path, hook):
+            who = self._who(path) if path in self._rows else f"'{path}' of scope '{self.name}'"
+            raise PluginError(f"{who} has no hook {hook}")
+        try:
+            result: R = self._invoke(hook, path, ctx)
+        except PASSED_ON:
+            raise
+        except (Exception, SystemExit) as err:
+            raise PluginError(f"{self._who(path)}: hook {hook} failed: {type(err).__name__}: {err}", hint=self._advice(path)) from err
+        expected = _returns(spec)
+        if flaw := _mismatch(result, expected):
+            raise PluginError(f"{self._who(path)}: hook {hook} must return {_shown(expected)}, but {flaw}", hint=self._advice(path))
+        return result
+
+    def _invoke(self, hook: str, path: str, ctx: object) -> Any:
+        impl = self._impls[hook, path]
+        start = time.perf_counter()
+        try:
+            return impl.function(*(ctx for _ in impl.argnames))
+        finally:
+            if self._trace is not None:
+                self._trace.append((hook, path, time.perf_counter() - start))
+
+    def _who(self, path: str) -> str:
+        row = self._rows[path]
+        return f"{row.role} '{row.name}' of {row.distribution} {row.version} (at {path})"
+
+    def _advice(self, path: str) -> str:
+        row = self._rows[path]
+        return f"use another {row.role}, or pip install --upgrade {row.distribution} and tell its author"
+
+
+@cache
+def _returns(spec: Callable[..., Any]) -> Any:
+    return get_type_hints(spec)["return"]
+
+
+def _mismatch(value: Any, expected: Any) -> str:
+    """Why a value is not of the type a spec returns, empty when it is."""
+    origin, args = get_origin(expected), get_args(expected)
+    if expected is Any:
+        return ""
+    if origin in (Union, types.UnionType):
+        flaws = [_mismatch(value, arg) for arg in args]
+        return flaws[0] if all(flaws) else ""
+    if getattr(expected, "_is_protocol", False):
+        lacking = sorted(name for name in _members(expected) if not hasattr(value, name))
+        return f"{type(value).__name__} lacks {', '.join(lacking)}" if lacking else ""
+    if not isinstance(value, origin or expected):
+        return f"it returned {type(value).__name__}"
+    items = value.values() if isinstance(value, Mapping) else value if origin is list else ()
+    return next((f"an entry: {flaw}" for item in items if (flaw := _mismatch(item, args[-1]))), "")
+
+
+@cache
+def _members(protocol: type) -> frozenset[str]:
+    return frozenset(n for base in protocol.__mro__[:-1] for n in (*vars(base), *vars(base).get("__annotations__", ())) if n[0] != "_")
+
+
+def _shown(expected: Any) -> str:
+    return str(expected) if get_origin(expected) else getattr(expected, "__name__", str(expected))
