@@ -8,20 +8,15 @@ import time
 import types
 from collections.abc import Callable, Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import pluggy
 import torch
-from torch import Tensor
 
 from scarce.catalogue import EVENTS, ROLES, Row
 from scarce.contract import contexts as c
-from scarce.contract import protocols, specs
-from scarce.contract.condition import Caption
-from scarce.contract.dataset import Dataset
+from scarce.contract import specs
 from scarce.contract.plan import Plan
-from scarce.contract.results import Figure, Metric
 from scarce.errors import PluginError, ScarceError
 
 log = logging.getLogger(__name__)
@@ -39,6 +34,29 @@ class _Hooks:
         for name in dir(instance):
             if isinstance(getattr(inspect.getattr_static(instance, name, None), "scarce_impl", None), dict):
                 setattr(self, name, getattr(instance, name))
+
+
+def _by_path(spec: Callable[[Any, C], R], absent: Callable[[C], R] | None = None) -> Callable[[Scope, str, C], R]:
+    """A facade method for one hook; absent: what a plugin without the hook answers, by default an error."""
+
+    def call(self: Scope, path: str, ctx: C) -> R:
+        return absent(ctx) if absent and not self.has(path, spec.__name__) else self._call(spec, path, ctx)
+
+    return call
+
+
+def _of_modality(spec: Callable[[Any, C], R]) -> Callable[[Scope, C], R]:
+    def call(self: Scope, ctx: C) -> R:
+        paths = self.paths("modality")
+        if len(paths) != 1:
+            raise PluginError(f"scope '{self.name}' must have one modality (it has {len(paths)})")
+        return self._call(spec, paths[0], ctx)
+
+    return call
+
+
+def _same_plan(ctx: c.PlanContext) -> Plan:
+    return ctx.plan
 
 
 class Scope:
@@ -106,77 +124,24 @@ class Scope:
         """Whether the plugin at `path` implements `hook`."""
         return (hook, path) in self._impls
 
-    # The typed facade: one method per role hook. The modality is the scope's only one, so it needs no path.
-
-    def modality_load(self, ctx: c.LoadContext) -> Dataset:
-        """Records of the scope's modality."""
-        return self._call(specs.ModalitySpec.modality_load, self._modality(), ctx)
-
-    def modality_codec(self, ctx: c.CodecContext) -> protocols.Codec:
-        """A codec, fitted or read back."""
-        return self._call(specs.ModalitySpec.modality_codec, self._modality(), ctx)
-
-    def modality_caption(self, ctx: c.CaptionContext) -> list[Caption]:
-        """One caption per record."""
-        return self._call(specs.ModalitySpec.modality_caption, self._modality(), ctx)
-
-    def modality_write(self, ctx: c.WriteContext) -> Path:
-        """Records in the modality's format on disk."""
-        return self._call(specs.ModalitySpec.modality_write, self._modality(), ctx)
-
-    def modality_draw(self, ctx: c.DrawContext) -> list[Figure]:
-        """Pictures of real beside synthetic."""
-        return self._call(specs.ModalitySpec.modality_draw, self._modality(), ctx)
-
-    def modality_baselines(self, ctx: c.BaselineContext) -> Mapping[str, Any]:
-        """Records of the non-diffusion baselines by name."""
-        return self._call(specs.ModalitySpec.modality_baselines, self._modality(), ctx)
-
-    def backbone_build(self, path: str, ctx: c.BackboneContext) -> torch.nn.Module | protocols.Bundle:
-        """The network, or a bundle of parts."""
-        return self._call(specs.BackboneSpec.backbone_build, path, ctx)
-
-    def conditioner_build(self, path: str, ctx: c.ConditionerContext) -> torch.nn.Module:
-        """A conditioner module."""
-        return self._call(specs.ConditionerSpec.conditioner_build, path, ctx)
-
-    def strategy_amend_plan(self, path: str, ctx: c.PlanContext) -> Plan:
-        """The plan as this strategy wants it; the plan it was given when it has no such hook."""
-        if not self.has(path, "strategy_amend_plan"):
-            return ctx.plan
-        return self._call(specs.StrategySpec.strategy_amend_plan, path, ctx)
-
-    def strategy_adapt(self, path: str, ctx: c.AdaptContext) -> protocols.AdapterHandle:
-        """An attached adapter."""
-        return self._call(specs.StrategySpec.strategy_adapt, path, ctx)
-
-    def strategy_term(self, path: str, ctx: c.TermContext) -> Tensor:
-        """The loss of one term, [b] or a scalar."""
-        return self._call(specs.StrategySpec.strategy_term, path, ctx)
-
-    def strategy_update(self, path: str, ctx: c.UpdateContext) -> c.UpdateResult:
-        """Combined gradients."""
-        return self._call(specs.StrategySpec.strategy_update, path, ctx)
-
-    def strategy_measure(self, path: str, ctx: c.MeasureContext) -> Mapping[str, Tensor]:
-        """Tensors measured on the start weights."""
-        return self._call(specs.StrategySpec.strategy_measure, path, ctx)
-
-    def acquisition_score(self, path: str, ctx: c.ScoreContext) -> Tensor:
-        """[n] scores."""
-        return self._call(specs.AcquisitionSpec.acquisition_score, path, ctx)
-
-    def learner_build(self, path: str, ctx: c.LearnerContext) -> protocols.Learner:
-        """A fresh learner."""
-        return self._call(specs.LearnerSpec.learner_build, path, ctx)
-
-    def evaluator_measure(self, path: str, ctx: c.EvaluatorContext) -> list[Metric]:
-        """Metrics of every source; none when the evaluator only draws."""
-        return self._call(specs.EvaluatorSpec.evaluator_measure, path, ctx) if self.has(path, "evaluator_measure") else []
-
-    def evaluator_draw(self, path: str, ctx: c.EvaluatorContext) -> list[Figure]:
-        """Figures of the report; none when the evaluator only measures."""
-        return self._call(specs.EvaluatorSpec.evaluator_draw, path, ctx) if self.has(path, "evaluator_draw") else []
+    # The typed facade: documented in the specs; every call but those of the scope's one modality takes a recipe path.
+    modality_load = _of_modality(specs.ModalitySpec.modality_load)
+    modality_codec = _of_modality(specs.ModalitySpec.modality_codec)
+    modality_caption = _of_modality(specs.ModalitySpec.modality_caption)
+    modality_write = _of_modality(specs.ModalitySpec.modality_write)
+    modality_draw = _of_modality(specs.ModalitySpec.modality_draw)
+    modality_baselines = _of_modality(specs.ModalitySpec.modality_baselines)
+    backbone_build = _by_path(specs.BackboneSpec.backbone_build)
+    conditioner_build = _by_path(specs.ConditionerSpec.conditioner_build)
+    strategy_amend_plan = _by_path(specs.StrategySpec.strategy_amend_plan, _same_plan)
+    strategy_adapt = _by_path(specs.StrategySpec.strategy_adapt)
+    strategy_term = _by_path(specs.StrategySpec.strategy_term)
+    strategy_update = _by_path(specs.StrategySpec.strategy_update)
+    strategy_measure = _by_path(specs.StrategySpec.strategy_measure)
+    acquisition_score = _by_path(specs.AcquisitionSpec.acquisition_score)
+    learner_build = _by_path(specs.LearnerSpec.learner_build)
+    evaluator_measure = _by_path(specs.EvaluatorSpec.evaluator_measure, lambda ctx: [])
+    evaluator_draw = _by_path(specs.EvaluatorSpec.evaluator_draw, lambda ctx: [])
 
     def broadcast(self, event: str, ctx: c.Event) -> None:
         """Tell every lifecycle plugin, in recipe order; a hook that raises is logged once and muted."""
@@ -189,12 +154,6 @@ class Scope:
                 except (Exception, SystemExit) as err:
                     self._muted.add((event, path))
                     log.warning("%s: hook %s failed and is left out of this run: %s: %s", self._who(path), event, type(err).__name__, err)
-
-    def _modality(self) -> str:
-        paths = self.paths("modality")
-        if len(paths) != 1:
-            raise PluginError(f"scope '{self.name}' must have one modality (it has {len(paths)})")
-        return paths[0]
 
     def _call(self, spec: Callable[[Any, C], R], path: str, ctx: C) -> R:
         hook = spec.__name__
