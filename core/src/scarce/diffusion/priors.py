@@ -1,0 +1,84 @@
+"""The law N(mu, Sigma) of x_T as a whitening transform: diffusion runs on w = L^-1 (x - mu), Sigma = L L^T.
+
+Ordinary diffusion of w with N(0, I) is identical to PriorGrad (arXiv 2106.06406) on x, so samplers don't change.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+def ledoit_wolf(x: Tensor) -> Tensor:
+    """[d, d] covariance of [n, d] rows, shrunk towards its mean variance (Ledoit & Wolf 2004)."""
+    n, d = x.shape
+    x = x - x.mean(0)
+    sample = x.T @ x / n
+    scale = sample.diagonal().mean()
+    spread = ((sample - scale * torch.eye(d, dtype=x.dtype)) ** 2).sum()
+    error = ((x**2).sum(1) ** 2).sum() / n**2 - (sample**2).sum() / n
+    shrinkage = (error / spread).clamp(0, 1) if spread > 0 else torch.zeros((), dtype=x.dtype)
+    return (1 - shrinkage) * sample + shrinkage * scale * torch.eye(d, dtype=x.dtype)
+
+
+def symmetric_roots(covariance: Tensor, floor: float = 1e-4) -> tuple[Tensor, Tensor]:
+    """L and L^-1 with L = L^T, L L = covariance, eigenvalues floored at `floor` times their mean."""
+    values, vectors = torch.linalg.eigh(covariance)
+    root = values.clamp(min=max(floor * float(values.mean()), 1e-12)).sqrt()
+    return (vectors * root) @ vectors.T, (vectors / root) @ vectors.T
+
+
+class Prior(nn.Module):
+    """Whitening of the continuous channels; `axis` is where they lie.
+
+    mean: [w]; factor, inverse: L and L^-1, [w, w] for "full" (vectors only), [w] otherwise.
+    """
+
+    mean: Tensor
+    factor: Tensor
+    inverse: Tensor
+
+    def __init__(self, *, kind: str, width: int, axis: int) -> None:
+        super().__init__()
+        self.kind, self.axis = kind, axis
+        unit = torch.eye(width) if kind == "full" else torch.ones(width)
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("factor", unit)
+        self.register_buffer("inverse", unit.clone())
+
+    def fit(self, x: Tensor, coordinates: Tensor) -> None:
+        """Fit mean and covariance on [n, w] rows; channels where `coordinates` [w] is 1 keep mean 0 and share a scale."""
+        if self.kind == "standard":
+            return
+        x, mean = x.double(), x.double().mean(0)
+        if self.kind == "full":
+            factor, inverse = symmetric_roots(ledoit_wolf(x))
+        else:
+            factor, tied = x.std(0, correction=0), coordinates > 0
+            if tied.any():
+                mean, factor[tied] = mean.where(~tied, 0.0), x[:, tied].square().mean().sqrt()
+            factor = factor.clamp(min=1e-2)
+            inverse = 1 / factor
+        self.mean.copy_(mean)
+        self.factor.copy_(factor)
+        self.inverse.copy_(inverse)
+
+    def shaped(self, channels: Tensor, like: Tensor) -> Tensor:
+        """[w] per-channel values that broadcast against `like`."""
+        return channels if self.axis == -1 else channels.view(-1, *[1] * (like.ndim - 2))
+
+    def whiten(self, x: Tensor) -> Tensor:
+        """w = L^-1 (x - mu)."""
+        if self.kind == "standard":
+            return x
+        if self.kind == "full":
+            return (x - self.mean) @ self.inverse.T
+        return (x - self.shaped(self.mean, x)) * self.shaped(self.inverse, x)
+
+    def unwhiten(self, w: Tensor) -> Tensor:
+        """x = mu + L w."""
+        if self.kind == "standard":
+            return w
+        if self.kind == "full":
+            return torch.addmm(self.mean, w, self.factor.T)
+        return self.shaped(self.mean, w) + w * self.shaped(self.factor, w)

@@ -1,0 +1,147 @@
+"""Samplers of mixed spaces: pure functions of (network, process, x_T, generator), generic in signal a and noise s."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint as checkpointed
+
+from scarce.contract.space import Known, State
+from scarce.diffusion.categorical import draw
+from scarce.diffusion.inpainting import Pin, pin
+from scarce.diffusion.options import SamplerOptions
+from scarce.diffusion.process import Network, Process
+from scarce.diffusion.schedules import Level, grid, predicted_x0
+
+
+def ancestral(x: Tensor, x0: Tensor, now: Level, then: Level, noise: Tensor) -> Tensor:
+    """One DDPM step: a draw of q(x_s | x_t, x_0) (Ho et al. 2020, posterior variance)."""
+    ratio = now.a / then.a
+    added = now.s**2 - ratio**2 * then.s**2
+    mean = x * (ratio * then.s**2 / now.s**2) + x0 * (then.a * added / now.s**2)
+    return mean + noise * (math.sqrt(added) * then.s / now.s)
+
+
+def deterministic(x: Tensor, x0: Tensor, now: Level, then: Level) -> Tensor:
+    """One DDIM step, eta 0 (Song et al. 2021); also first-order DPM-Solver++."""
+    scale = then.s / now.s
+    return x * scale + x0 * (then.a - scale * now.a)
+
+
+def extrapolated(x0: Tensor, previous: Tensor, before: Level, now: Level, then: Level) -> Tensor:
+    """The x_0 that makes `deterministic` a second-order multistep DPM-Solver++ step (Lu et al. 2022, 2M)."""
+    h, last = _log_snr(then) - _log_snr(now), _log_snr(now) - _log_snr(before)
+    return x0 + (x0 - previous) * (h / (2 * last))
+
+
+def _log_snr(level: Level) -> float:
+    return math.log(level.a / level.s)
+
+
+def sample(
+    network: Network,
+    process: Process,
+    x_T: State,
+    *,
+    options: SamplerOptions,
+    generator: torch.Generator,
+    grad_steps: int = 0,
+    known: Known | None = None,
+    checkpoint: bool = False,
+) -> State:
+    """x_0 of x_T: channels in data coordinates inside the codec's range, and category codes [.., C].
+
+    With grad_steps > 0 categories are expected one-hots [.., sum K], and gradients flow through the last grad_steps
+    network calls to whatever the network depends on (drawn categories pass them straight through); the values are
+    those of grad_steps = 0. checkpoint: recompute network activations in the backward pass. known: values to impose,
+    returned exactly; without correlations to carry them each step is repeated `options.resample` times (RePaint).
+    """
+    times = grid(process.options.steps, options.steps)
+    pinned = None if known is None else pin(process, known)
+    repeats = 1 if pinned is None or pinned.correlated else options.resample
+    call = _checkpointed(network) if checkpoint else network
+    x, previous, last_x0, tracked = x_T, None, x_T.num, torch.is_grad_enabled()
+    p: list[Tensor] = []
+    for i, t in enumerate(times):
+        now, then = process.level(t), process.level(times[i + 1] if i + 1 < len(times) else -1)
+        with torch.set_grad_enabled(tracked and i >= len(times) - grad_steps):
+            for repeat in range(repeats):
+                w0, last_x0, p = _predict(call, process, x, t, pinned)
+                d = w0
+                if options.sampler == "dpm++" and previous is not None and pinned is None and then.s > 0:
+                    d = extrapolated(w0, previous[0], previous[1], now, then)
+                proposed = _step(process, x, d, p, now, then, options, generator)
+                x = proposed if repeat + 1 == repeats or then.s == 0 else _renoised(process, proposed, now, then, generator)
+            previous = (w0, now)
+    num = last_x0 if x.mask is None else last_x0 * x.mask.unsqueeze(process.axis)
+    return State(num, process.categories.join_one_hots(p, x.cat) if grad_steps and p else x.cat, x.mask)
+
+
+def _checkpointed(network: Network) -> Network:
+    return lambda x, t: checkpointed(network, x, t, use_reentrant=False)  # type: ignore[no-any-return]
+
+
+def _predict(network: Network, process: Process, x: State, t: int, pinned: Pin | None) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """x_0 whitened and in data coordinates (clipped, conditioned on known values), and per band probabilities."""
+    predicted = network(x, torch.full((1,), t, device=x.num.device).expand(len(x)))
+    with torch.autocast(x.num.device.type, enabled=False):
+        w0 = process.project(predicted_x0(process.options.target, x.num, predicted.num.float(), process.level(t)), x.mask)
+        x0 = process.clip(process.prior.unwhiten(w0))
+        x0 = x0 if pinned is None else pinned.condition(x0, process)
+        p = process.categories.probabilities(predicted.cat) if process.space.levels else []
+        p = p if pinned is None else pinned.condition_categories(p)
+        return process.project(process.prior.whiten(x0), x.mask), x0, p
+
+
+def _step(
+    process: Process,
+    x: State,
+    w0: Tensor,
+    p: list[Tensor],
+    now: Level,
+    then: Level,
+    options: SamplerOptions,
+    generator: torch.Generator,
+) -> State:
+    """x_s of x_t, given the prediction of x_0."""
+    if options.sampler == "ddpm":
+        noise = torch.randn(x.num.shape, generator=generator).to(x.num.device)
+        num = ancestral(x.num, w0, now, then, process.project(noise, x.mask))
+    else:
+        num = deterministic(x.num, w0, now, then)
+    return State(num, _step_categories(process, x, p, now, then, generator), x.mask)
+
+
+def _step_categories(process: Process, x: State, p: list[Tensor], now: Level, then: Level, generator: torch.Generator) -> Tensor:
+    """Codes drawn from p(x_s | x_t); where gradients flow, one-hots whose gradient is that of the probabilities."""
+    categories = process.categories
+    if not p:
+        return x.cat
+    uniform = torch.rand(*x.cat.shape[:-1], len(process.space.levels), generator=generator).to(x.cat.device)
+    law = p if then.s == 0 else categories.posteriors(p, categories.one_hots(x.cat), now.keep, then.keep)
+    codes = [draw(q.detach(), u) for q, u in zip(law, categories.split(uniform), strict=True)]
+    drawn = categories.join(codes, x.cat)
+    drawn = drawn if x.mask is None else drawn * x.mask.unsqueeze(-1)
+    if then.s == 0 or not any(q.requires_grad for q in law):
+        return drawn
+    hard = categories.one_hots(drawn)
+    return categories.join_one_hots([h + q - q.detach() for h, q in zip(hard, law, strict=True)], x.cat)
+
+
+def _renoised(process: Process, x: State, now: Level, then: Level, generator: torch.Generator) -> State:
+    """A draw of q(x_t | x_s): one forward step back to `now`."""
+    ratio = now.a / then.a
+    noise = process.project(torch.randn(x.num.shape, generator=generator).to(x.num.device), x.mask)
+    num = x.num * ratio + noise * math.sqrt(now.s**2 - ratio**2 * then.s**2)
+    if not process.space.levels:
+        return State(num, x.cat, x.mask)
+    codes = x.cat if not x.cat.is_floating_point() else _hardened(process, x.cat)
+    uniform = torch.rand(2, *codes.shape, generator=generator).to(codes.device)
+    return State(num, process.categories.corrupt(codes, now.keep / then.keep, uniform), x.mask)
+
+
+def _hardened(process: Process, soft: Tensor) -> Tensor:
+    """Codes of straight-through one-hots, whose values are hard."""
+    return process.categories.join([hot.argmax(1) for hot in process.categories.one_hots(soft)], soft)

@@ -1,0 +1,84 @@
+"""Backbone `mlp`: a residual MLP that denoises encoded rows."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from scarce.contract import BackboneContext, BackboneSpec, Condition, Space, State, hookimpl
+from torch import Tensor, nn
+
+from scarce_tabular.config import MlpDenoiser as MlpDenoiserConfig
+
+TIME_WIDTH = 128
+
+
+def sinusoids(steps: int, width: int) -> Tensor:
+    """[steps, width] sines and cosines of times 0..steps-1 at periods up to 10,000 steps of 1,000."""
+    frequencies = torch.exp(-math.log(10_000) * torch.arange(width // 2) / (width // 2))
+    angles = torch.arange(steps)[:, None] * (1000 / steps) * frequencies
+    return torch.cat([angles.cos(), angles.sin()], dim=1)
+
+
+class ResidualMlp(nn.Module):
+    """h = in(row) + time(t) + condition(pooled); h += layer(silu(h)) a few times; out(silu(h))."""
+
+    times: Tensor
+    offsets: Tensor
+
+    def __init__(self, *, space: Space, condition_width: int, steps: int, width: int, layers: int, dropout: float) -> None:
+        super().__init__()
+        self.numeric, self.levels = space.width, sum(space.levels)
+        features = self.numeric + self.levels
+        self.inward = nn.Linear(features, width)
+        self.time = nn.Linear(TIME_WIDTH, width)
+        self.condition = nn.Linear(condition_width, width, bias=False)
+        self.blocks = nn.ModuleList(nn.Linear(width, width) for _ in range(layers))
+        self.outward = nn.Linear(width, features)
+        self.dropout = nn.Dropout(dropout) if dropout else None
+        nn.init.zeros_(self.outward.weight)
+        nn.init.zeros_(self.outward.bias)
+        starts = [self.numeric + sum(space.levels[:c]) for c in range(len(space.levels))]
+        self.register_buffer("times", sinusoids(steps, TIME_WIDTH), persistent=False)
+        self.register_buffer("offsets", torch.tensor(starts, dtype=torch.int64), persistent=False)
+
+    def forward(self, x_t: State, t: Tensor, condition: Condition, mask: Tensor | None = None) -> State:
+        """num: [b, width] prediction, cat: [b, sum K] logits; a `t` expanded from one time is embedded once."""
+        t = t[:1] if t.stride(0) == 0 else t
+        h = self.inward(self._features(x_t)) + self.time(self.times[t])
+        if condition.pooled is not None:
+            h = h + self.condition(condition.pooled)
+        for layer in self.blocks:
+            out = layer(F.silu(h))
+            h = h + (out if self.dropout is None else self.dropout(out))
+        y = self.outward(F.silu(h))
+        return State(y[:, : self.numeric], y[:, self.numeric :], x_t.mask)
+
+    def _features(self, x_t: State) -> Tensor:
+        """[b, width + sum K]: continuous channels, then one-hots of each column."""
+        if not self.levels:
+            return x_t.num
+        if x_t.cat.is_floating_point():
+            return torch.cat([x_t.num, x_t.cat], dim=1)
+        rows = F.pad(x_t.num, (0, self.levels))
+        return rows.scatter_(1, x_t.cat + self.offsets, 1.0) if not rows.requires_grad else rows.scatter(1, x_t.cat + self.offsets, 1.0)
+
+
+class MlpDenoiser(BackboneSpec):
+    """The default backbone of tables."""
+
+    def __init__(self, options: MlpDenoiserConfig) -> None:
+        self.options = options
+
+    @hookimpl
+    def backbone_build(self, ctx: BackboneContext) -> nn.Module:
+        """A ResidualMlp on the space's channels and one-hots."""
+        return ResidualMlp(
+            space=ctx.space,
+            condition_width=ctx.condition_width,
+            steps=ctx.steps,
+            width=self.options.width,
+            layers=self.options.layers,
+            dropout=self.options.dropout,
+        )
