@@ -88,9 +88,9 @@ class Scope:
     def freeze(self) -> None:
         """Hand all to pluggy and check them; raises PluginError naming a plugin whose hooks don't fit the specs.
 
-        pluggy calls the last registered first, so they are handed over in reverse for calls in recipe order.
+        pluggy's own order of calls (last registered first) never shows: every call goes by path, in recipe order.
         """
-        for path in reversed(self._rows):
+        for path in self._rows:
             try:
                 self._manager.register(_Hooks(self._instances[path]), name=path)
                 self._manager.check_pending()
@@ -98,7 +98,7 @@ class Scope:
                 raise PluginError(f"{self._who(path)}: {str(err).splitlines()[-1]}", hint=self._advice(path)) from err
         for role in ROLES.values():
             for hook in role.hooks:
-                for impl in reversed(getattr(self._manager.hook, hook).get_hookimpls()):
+                for impl in getattr(self._manager.hook, hook).get_hookimpls():
                     if impl.wrapper or impl.hookwrapper or impl.tryfirst or impl.trylast:
                         raise PluginError(f"{self._who(impl.plugin_name)}: hook {hook} may not be a wrapper, tryfirst or trylast")
                     self._impls[hook, impl.plugin_name] = impl
