@@ -10,6 +10,12 @@ from collections.abc import Callable, Sequence
 from scarce.errors import PluginError, ScarceError, did_you_mean
 
 VERBS: dict[str, tuple[str, str]] = {
+    "run": ("scarce.cli.run:main", "run a recipe: load, train, generate, learn, evaluate, report"),
+    "resume": ("scarce.cli.run:resume", "continue an interrupted run"),
+    "sample": ("scarce.cli.run:sample", "draw new samples from a run"),
+    "evaluate": ("scarce.cli.run:evaluate", "judge the samples of a run again"),
+    "plan": ("scarce.cli.plan:main", "what a recipe will train"),
+    "data": ("scarce.cli.data:main", "list built-in data, inspect a file"),
     "plugins": ("scarce.cli.plugins:main", "what is installed, ready or not: list, info NAME"),
     "recipes": ("scarce.cli.recipes:main", "recipes that can be run by name"),
 }

@@ -1,0 +1,83 @@
+"""`scarce data`: built-in data sets, and what a file looks like to a modality."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from scarce.cli.plugins import table
+from scarce.cli.run import as_json
+
+
+def main(argv: list[str]) -> None:
+    """Run `data list [--json]` or `data inspect FILE [--target COLUMN] [--modality NAME] [--json] [-o schema.json]`."""
+    parser = argparse.ArgumentParser(prog="scarce data", description="Data sets that ship in packages, and a look at your own.")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    listing = verbs.add_parser("list", help="built-in data sets")
+    listing.add_argument("--json", action="store_true")
+    look = verbs.add_parser("inspect", help="the inferred schema of a file or built-in data set")
+    look.add_argument("file")
+    look.add_argument("--modality", default="tabular")
+    look.add_argument("--target", help="target column")
+    look.add_argument("--schema", type=Path, help="read the data by this edited schema")
+    look.add_argument("-o", "--out", type=Path, metavar="FILE", help="write the schema as JSON, to edit and use as data.schema_file")
+    look.add_argument("--json", action="store_true")
+    asked = parser.parse_args(argv)
+    if asked.verb == "list":
+        _list(as_data=asked.json)
+    else:
+        _inspect(asked)
+
+
+def _list(*, as_data: bool) -> None:
+    from scarce.catalogue import read_catalogue
+
+    rows = [{"name": r.name, "distribution": r.distribution, "status": r.status} for r in read_catalogue().entries("datasets")]
+    if as_data:
+        as_json(rows)
+    else:
+        print(table(("name", "distribution", "status"), [tuple(r.values()) for r in rows]))
+
+
+def _inspect(asked: argparse.Namespace) -> None:
+    from scarce.catalogue import read_catalogue
+    from scarce.run.assembly import assemble_one
+    from scarce.run.loading import read_records
+    from scarce.run.sections import Data
+    from scarce.runtime.files import write_json
+
+    catalogue = read_catalogue()
+    assembly = assemble_one(catalogue, "modality", asked.modality)
+    section = Data(
+        modality=asked.modality,
+        source=asked.file,
+        target=asked.target or "",
+        schema_file=None if asked.schema is None else str(asked.schema),
+    )
+    dataset = read_records(section, 0, assembly, catalogue)
+    if asked.out is not None:
+        print(write_json(asked.out, dict(dataset.schema)))
+        return
+    if asked.json:
+        as_json({"name": dataset.name, "rows": len(dataset), "task": dataset.task, "notes": dataset.notes, "schema": dataset.schema})
+        return
+    print(f"{dataset.name}: {len(dataset)} rows, target {dataset.target_name or 'none'} ({dataset.task})")
+    columns: Any = dataset.schema.get("columns", [])
+    facts = [_row(c) for c in columns]
+    if facts:
+        print(table(("column", "kind", "missing", "distinct", "details"), facts))
+    for note in dataset.notes:
+        print(f"note: {note}")
+
+
+def _row(column: dict[str, Any]) -> tuple[str, ...]:
+    shown = {"name", "kind", "missing", "distinct"}
+    rest = {k: v for k, v in column.items() if k not in shown and v not in (None, "", [], {}, False)}
+    details = ", ".join(f"{k}={_short(v)}" for k, v in rest.items())
+    return (str(column.get("name")), str(column.get("kind")), str(column.get("missing", "")), str(column.get("distinct", "")), details)
+
+
+def _short(value: Any) -> str:
+    text = "|".join(map(str, value[:6])) + ("…" if len(value) > 6 else "") if isinstance(value, list) else str(value)
+    return text if len(text) <= 60 else text[:57] + "…"

@@ -1,0 +1,166 @@
+"""What people call from Python: fit a DataFrame, run a recipe, load a run; DataFrames in and out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from scarce.catalogue.catalogue import read_catalogue
+from scarce.contract.condition import Prompt
+from scarce.contract.contexts import WriteContext
+from scarce.errors import DataError, RunError
+from scarce.report.results import Results
+from scarce.report.text import short_html
+from scarce.run.assembly import assemble
+from scarce.run.experiment import Experiment, collect, proceed, start
+from scarce.run.folder import children, new_folder, read_recipe, refuse_changes
+from scarce.run.generating import class_counts, generate
+from scarce.run.opening import open_generator
+from scarce.run.provenance import command
+from scarce.run.recipe import find_recipe, read_toml, resolve
+from scarce.run.where import parse_where
+from scarce.runtime.files import read_json
+from scarce.runtime.progress import Progress
+
+TABLE_RECIPE = "tabular/table"
+
+
+class Run:
+    """A finished run: its numbers, its report, and a generator to sample from."""
+
+    def __init__(self, folder: Path) -> None:
+        if not (folder / "recipe.resolved.json").is_file():
+            raise RunError(f"{folder} is not a run folder", hint="ls runs")
+        self.folder = folder
+        self._open: Any = None
+
+    @property
+    def results(self) -> Results:
+        """Everything the report shows."""
+        return collect(self.folder)
+
+    @property
+    def metrics(self) -> list[dict[str, Any]]:
+        """Every metric of every child run: arm, seed, source, name, value and its reference lines."""
+        return [{"arm": c.arm, "seed": c.seed, **m} for c in self.results.children for m in c.metrics]
+
+    @property
+    def report(self) -> Path:
+        """The report's file."""
+        html = self.folder / "report.html"
+        return html if html.is_file() else self.folder / "report.txt"
+
+    def sample(
+        self, n: int, *, where: Mapping[str, Any] | Sequence[str] = (), prompt: str | None = None, seed: int = 0, quiet: bool = True
+    ) -> Any:
+        """n finished records (a DataFrame for tables) that honour `where`; same seed, same records.
+
+        where: {"left": "yes", "age": (30, 40), "city": ["Ulm", "Bonn"]}, or strings as on the command line.
+        Raises DataError for unknown columns, unseen levels and empty ranges.
+        """
+        if n < 1:
+            raise DataError(f"asked for {n} samples", hint="ask for at least 1")
+        if self._open is None:
+            self._open = open_generator(self.folder, read_catalogue())
+        generator, _, recipe = self._open
+        generator.runtime.progress = Progress(quiet=quiet)
+        random = generator.runtime.derive(f"sample/{seed}")
+        known, labels = generator.codec.known(parse_where(where), n, random % 2**31)
+        if labels is None:
+            labels = self._labels(n, generator.classes)
+        shown = [prompt if prompt is not None else recipe.generate.prompt.format(v) for v in labels]
+        prompts = [Prompt(label=v, text=t) for v, t in zip(labels, shown, strict=True)]
+        return generate(generator, prompts, seed=random, known=known)
+
+    def write(self, records: Any, path: Path) -> Path:
+        """Write records of this run's modality; the suffix chooses the format."""
+        generator, assembly, _ = self._open or open_generator(self.folder, read_catalogue())
+        schema = read_json(children(self.folder)[0] / "data.json")["schema"]
+        return (generator.scope or assembly.scope).modality_write(WriteContext(records=records, path=path, schema=schema))
+
+    def _labels(self, n: int, classes: Sequence[Any]) -> list[Any]:
+        if not classes:
+            return [None] * n
+        shares = read_json(children(self.folder)[0] / "data.json")["class_counts"]
+        return [value for value, count in zip(classes, class_counts(shares, n), strict=True) for _ in range(count)]
+
+    def _repr_html_(self) -> str:
+        return short_html(self.results)
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder)!r})"
+
+
+def run(
+    recipe: str,
+    *,
+    data: Any = None,
+    set: Mapping[str, Any] | None = None,
+    preset: str | None = None,
+    out: str | Path | None = None,
+    quiet: bool = False,
+) -> Run:
+    """Run a recipe by name or file; `data` is a path or records in memory; `set` are overrides by recipe path.
+
+    Raises ScarceError (with a hint) for every mistake in recipe or data, before anything is trained.
+    """
+    catalogue = read_catalogue()
+    name, raw = find_recipe(recipe, catalogue)
+    overrides = list((set or {}).items())
+    memory = None if data is None or isinstance(data, str | Path) else data
+    if isinstance(data, str | Path):
+        overrides = [("data.source", str(data)), ("data.target", None), *overrides]
+    elif memory is not None:
+        overrides = [("data.source", "memory"), ("data.target", None), *overrides]
+    resolved = resolve(raw, preset=preset, overrides=overrides)
+    folder = new_folder(name, None if out is None else Path(out))
+    shown = [(k, v) for k, v in overrides if k != "data.source" and v is not None]
+    again = command(recipe, shown, preset, resolved.data.source if data is not None else None)
+    if memory is not None:
+        memory, again = _keep_memory(resolved, memory, folder, catalogue), again.replace("--data memory", f"--data {folder}/input.parquet")
+    progress = Progress(quiet=quiet)
+    start(Experiment(name, resolved, folder, catalogue, command=again, memory=memory, progress=progress))
+    return Run(folder)
+
+
+def _keep_memory(recipe: Any, records: Any, folder: Path, catalogue: Any) -> Any:
+    """Keep records given in memory beside the run, so that it can be resumed and repeated."""
+    assembly = assemble(recipe, catalogue, name="data")
+    folder.mkdir(parents=True, exist_ok=True)
+    assembly.scope.modality_write(WriteContext(records=records, path=folder / "input.parquet"))
+    return records
+
+
+def fit(
+    data: Any, *, target: str | None = None, seed: int = 0, preset: str | None = None, out: str | Path | None = None, **set: Any
+) -> Run:
+    """Fit a generator to a DataFrame and judge it, without a recipe file; keywords are overrides with `__` for dots.
+
+    `scarce.fit(df, target="left", train__steps=2000)`.
+    """
+    overrides = {k.replace("__", "."): v for k, v in set.items()}
+    return run(TABLE_RECIPE, data=data, set={"data.target": target, "seed": seed, **overrides}, preset=preset, out=out, quiet=True)
+
+
+def load(folder: str | Path) -> Run:
+    """Open a run folder."""
+    return Run(Path(folder))
+
+
+def resume(folder: Path, overrides: Sequence[tuple[str, Any]] = (), *, judge_again: bool = False, progress: Progress | None = None) -> Run:
+    """Continue an interrupted run; under a changed recipe it is refused with the differences (RunError).
+
+    judge_again: fit learners and evaluate the stored samples anew, even where that is finished.
+    """
+    recipe, facts = read_recipe(folder)
+    refuse_changes(folder, recipe, resolve(read_toml(folder / "recipe.toml"), overrides=overrides))
+    memory = None
+    if recipe.data.source == "memory":
+        import pandas as pd
+
+        memory = pd.read_parquet(folder / "input.parquet")
+    shown = progress or Progress(quiet=True)
+    catalogue = read_catalogue()
+    proceed(Experiment(facts["name"], recipe, folder, catalogue, facts["command"], memory, shown, judge_again))
+    return Run(folder)

@@ -1,0 +1,106 @@
+"""From recipe to loaded parts: second validation pass, capability check before any import, registration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from scarce.catalogue.capabilities import check
+from scarce.catalogue.catalogue import Catalogue, Row
+from scarce.errors import PluginError, RecipeError
+from scarce.host.hooks import Scope
+from scarce.host.loading import Loaded, build, load_options, nested
+from scarce.run.sections import Recipe
+
+# What the core itself provides to every generator: a NULL condition and a pooled vector exist even without conditioner.
+CORE_PROVIDES = frozenset({"cond:pooled", "cond:tokens", "cond:dropout"})
+
+
+@dataclass(frozen=True)
+class Named:
+    """One component the recipe names: where, what, and its raw options."""
+
+    path: str
+    role: str
+    name: str
+    options: Mapping[str, Any]
+
+
+@dataclass
+class Assembly:
+    """The loaded parts of a run: one plugin manager, and the components nested inside options, by owner."""
+
+    scope: Scope
+    loaded: dict[str, Loaded] = field(default_factory=dict)
+
+    def parts_of(self, path: str) -> Mapping[str, Any]:
+        """Option name -> instance of the components nested in the options at `path`."""
+        return self.loaded[path].parts
+
+    def rows(self) -> list[Row]:
+        """Catalogue rows of everything loaded, for the lock."""
+        return [loaded.row for loaded in self.loaded.values()]
+
+
+def named_components(recipe: Recipe) -> list[Named]:
+    """Every component of a recipe in calling order, by recipe path."""
+    out = [Named("modality", "modality", recipe.data.modality, recipe.data.options)]
+    singles = [("backbone", recipe.backbone), ("acquisition", recipe.acquisition), ("learner", recipe.learner)]
+    out += [Named(role, role, part.name, part.options) for role, part in singles if part is not None]
+    for role in ("conditioner", "strategy", "evaluator", "lifecycle"):
+        out += [Named(f"{role}.{i}", role, part.name, part.options) for i, part in enumerate(getattr(recipe, role))]
+    return out
+
+
+def check_needs(recipe: Recipe, catalogue: Catalogue) -> None:
+    """Raise PluginError unless every distribution under `needs` is installed; says the install line."""
+    from importlib import metadata
+
+    for need in recipe.needs:
+        try:
+            metadata.distribution(need)
+        except metadata.PackageNotFoundError:
+            raise PluginError(f"this recipe needs the distribution '{need}', which is not installed", hint=f"pip install {need}") from None
+
+
+def check_recipe(recipe: Recipe, catalogue: Catalogue) -> list[Named]:
+    """Names, options and capabilities of everything the recipe names, before any component is imported; returns them."""
+    check_needs(recipe, catalogue)
+    if recipe.backbone is None and recipe.generator.source is None:
+        raise RecipeError("backbone: a recipe needs [backbone], or [generator] with from", hint="scarce plugins list")
+    components = named_components(recipe)
+    rows = [catalogue.find(part.role, part.name) for part in components]
+    for part in components:
+        inner = nested(load_options(catalogue, part.role, part.name, part.options, part.path))
+        rows += [catalogue.find(role, name) for _, role, name, _ in inner]
+    if recipe.generator.source is None:
+        check(rows, CORE_PROVIDES, catalogue=catalogue)
+    return components
+
+
+def assemble(recipe: Recipe, catalogue: Catalogue, *, name: str, trace: list[Any] | None = None) -> Assembly:
+    """Load and register every component of a recipe under its path, those nested in options first."""
+    components = check_recipe(recipe, catalogue)
+    assembly = Assembly(Scope(name, trace=trace))
+    for part in components:
+        _load(assembly, catalogue, part)
+    assembly.scope.freeze()
+    return assembly
+
+
+def assemble_one(catalogue: Catalogue, role: str, name: str) -> Assembly:
+    """One component at its default options, as the only one of its scope."""
+    assembly = Assembly(Scope(role))
+    _load(assembly, catalogue, Named(role, role, name, {}))
+    assembly.scope.freeze()
+    return assembly
+
+
+def _load(assembly: Assembly, catalogue: Catalogue, part: Named) -> Any:
+    checked = load_options(catalogue, part.role, part.name, part.options, part.path)
+    inner = {path.rsplit(".", 1)[-1]: _load(assembly, catalogue, Named(path, role, name, raw)) for path, role, name, raw in nested(checked)}
+    loaded = build(checked, inner)
+    assembly.scope.register(part.path, loaded.instance, part.role, loaded.row)
+    assembly.loaded[part.path] = loaded
+    return loaded.instance

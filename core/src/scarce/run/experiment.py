@@ -1,0 +1,125 @@
+"""Arms and seeds: child runs on one mechanism, one paired report over all of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from scarce.catalogue.catalogue import Catalogue
+from scarce.contract.plan import Phase
+from scarce.contract.results import Figure
+from scarce.report.results import Results
+from scarce.report.statistics import Child
+from scarce.report.text import write_text
+from scarce.run.assembly import check_recipe
+from scarce.run.folder import children, read_recipe, write_recipe
+from scarce.run.provenance import write_card
+from scarce.run.recipe import with_arm
+from scarce.run.run import Job, execute
+from scarce.run.sections import Recipe
+from scarce.runtime.files import read_json, write_json
+from scarce.runtime.progress import Progress
+
+GENERATOR_SECTIONS = ("seed", "data", "backbone", "conditioner", "diffusion", "generator")
+
+
+@dataclass
+class Experiment:
+    """A whole run as a person asked for it: one recipe, its arms and seeds, one folder."""
+
+    name: str
+    recipe: Recipe
+    folder: Path
+    catalogue: Catalogue
+    command: str = ""
+    memory: Any = None
+    progress: Progress = field(default_factory=lambda: Progress(quiet=True))
+    judge_again: bool = False
+
+    def jobs(self) -> list[Job]:
+        """One job per arm and seed; a single one lives in the folder itself."""
+        arms: list[tuple[str, Mapping[str, Any]]] = [(arm.name, arm.overrides) for arm in self.recipe.arm] or [("main", {})]
+        single = len(arms) * self.recipe.seeds == 1
+        out = []
+        for name, overrides in arms:
+            for seed in range(self.recipe.seed, self.recipe.seed + self.recipe.seeds):
+                recipe = with_arm(self.recipe, {**overrides, "seed": seed, "seeds": 1})
+                folder = self.folder if single else self.folder / "arms" / name / str(seed)
+                shared = self._shared(recipe) if len(arms) > 1 else None
+                job = Job(recipe, folder, self.catalogue, name, self.memory, self.progress, shared, self.judge_again)
+                out.append(job)
+        return out
+
+    def _shared(self, recipe: Recipe) -> Callable[[Phase], Path]:
+        """Where arms of one seed share a phase: named by everything that decides its weights."""
+        data = recipe.model_dump(mode="json", by_alias=True)
+        decides = {k: data[k] for k in GENERATOR_SECTIONS} | {"prompt": data["generate"]["prompt"]}
+        strategies = data["strategy"]
+
+        def place(phase: Phase) -> Path:
+            mine = {**decides, "phase": repr(phase), "strategy": strategies if phase.start != "base" or phase.adapters else []}
+            digest = hashlib.sha256(json.dumps(mine, sort_keys=True, default=str).encode()).hexdigest()[:16]
+            return self.folder / "shared" / digest
+
+        return place
+
+
+def start(experiment: Experiment) -> Results:
+    """Check the recipe, write it, carry out every child, and write the one report."""
+    for job in experiment.jobs():
+        check_recipe(job.recipe, experiment.catalogue)
+    facts = {"name": experiment.name, "command": experiment.command, "version": metadata.version("scarce")}
+    experiment.folder.mkdir(parents=True, exist_ok=True)
+    write_recipe(experiment.folder, experiment.recipe, facts)
+    for job in experiment.jobs():
+        if job.folder != experiment.folder:
+            write_recipe(job.folder, job.recipe, facts)
+    return proceed(experiment)
+
+
+def proceed(experiment: Experiment) -> Results:
+    """Carry out the children that are not finished, then report; what `start` and `resume` share."""
+    jobs = experiment.jobs()
+    for i, job in enumerate(jobs, 1):
+        job.progress.prefix = f"[{i}/{len(jobs)}] " if len(jobs) > 1 else ""
+        execute(job)
+    return report(experiment.folder)
+
+
+def collect(folder: Path) -> Results:
+    """The results of every child of a finished run; an unfinished one is a RunError."""
+    recipe, facts = read_recipe(folder)
+    homes = children(folder)
+    results = [read_json(home / "metrics.json") for home in homes]
+    data = read_json(homes[0] / "data.json")
+    kids = [Child(arm=r["arm"], seed=r["seed"], metrics=r["metrics"], cost=r["cost"], counts=r["counts"]) for r in results]
+    return Results(
+        name=facts["name"], summary=recipe.summary, children=kids, task=data["task"], command=facts["command"],
+        data_card={k: data[k] for k in ("name", "rows", "task", "target", "classes", "notes", "sha256")},
+        provenance=read_json(homes[0] / "plugins.lock.json"), cost=results[0]["cost"], plan=read_json(homes[0] / "plan.json"),
+        figures=[Figure(**f) for f in read_json(homes[0] / "figures.json")],
+    )  # fmt: skip
+
+
+def report(folder: Path) -> Results:
+    """Write the data card and the report of a finished run, and return what they show."""
+    out = collect(folder)
+    if children(folder) != [folder]:
+        write_json(folder / "plugins.lock.json", out.provenance)
+        write_json(folder / "metrics.json", {"children": [read_json(home / "metrics.json") for home in children(folder)]})
+    samples = ", ".join(sorted({str(child.counts["synthetic"]) for child in out.children}))
+    card = {**out.data_card, "name": out.name, "source": out.data_card["name"], "samples": samples, "command": out.command}
+    write_card(folder, card, out.summary)
+    if find_spec("plotly") and find_spec("jinja2"):
+        from scarce.report.html import write_report
+
+        write_report(folder / "report.html", out)
+    else:
+        write_text(folder / "report.txt", out)
+    return out

@@ -1,0 +1,71 @@
+"""What to generate, and generating it in shards that survive an interruption."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scarce.contract.condition import Prompt
+from scarce.contract.dataset import Dataset, concat
+from scarce.contract.space import Known, State
+from scarce.run.assembly import Assembly
+from scarce.run.generator import TrainedGenerator
+from scarce.run.loading import record_prompts
+from scarce.run.sections import Recipe
+from scarce.runtime.files import read_tensors, write_tensors
+from scarce.runtime.seeds import derive
+
+
+def asked_prompts(dataset: Dataset, recipe: Recipe, assembly: Assembly) -> list[Prompt]:
+    """What to generate: classes in the training proportions (or per class), or captions of training records."""
+    rows = dataset.rows("train")
+    section = recipe.generate
+    rng = np.random.default_rng(derive(recipe.seed, "prompts"))
+    if dataset.classes and "{}" in section.prompt:
+        counts = class_counts(train_counts(dataset), section.count or len(rows), section.per_class)
+        labels = [value for value, n in zip(dataset.classes, counts, strict=True) for _ in range(n)]
+        order = rng.permutation(len(labels))
+        return [Prompt(label=labels[i], text=section.prompt.format(labels[i])) for i in order]
+    chosen = rng.permutation(np.resize(rows, section.count or len(rows)))
+    return record_prompts(dataset, recipe, assembly, chosen)
+
+
+def class_counts(shares: Sequence[int], total: int, per_class: int | None = None) -> list[int]:
+    """Samples per class: `per_class` each, or `total` in the given proportions (largest remainders)."""
+    if per_class is not None:
+        return [per_class] * len(shares)
+    exact = total * np.asarray(shares) / max(1, sum(shares))
+    counts = np.floor(exact).astype(int)
+    counts[np.argsort(counts - exact, kind="stable")[: total - counts.sum()]] += 1
+    return [int(n) for n in counts]
+
+
+def train_counts(dataset: Dataset) -> list[int]:
+    """Labelled training rows of each class."""
+    codes = dataset.codes()[dataset.rows("train")]
+    return [int(n) for n in np.bincount(codes[codes >= 0], minlength=len(dataset.classes))]
+
+
+def generate(
+    generator: TrainedGenerator, prompts: Sequence[Prompt], *, seed: int, shards: Path | None = None, known: Known | None = None
+) -> Any:
+    """Finished records, one per prompt; with a folder for shards, finished ones are read back after an interruption."""
+    pieces = []
+    with generator.runtime.progress.track("generate", len(prompts)) as advance:
+        for start in range(0, len(prompts), generator.options.shard):
+            part = prompts[start : start + generator.options.shard]
+            path = None if shards is None else shards / f"{start:08d}.safetensors"
+            if path is not None and path.is_file():
+                tensors, _ = read_tensors(path)
+                state = State(tensors["num"], tensors["cat"], tensors.get("mask"))
+            else:
+                rows = None if known is None else known[slice(start, start + len(part))]
+                state = generator.shard(part, seed=derive(seed, "shard", start), known=rows)
+            if path is not None and not path.is_file():
+                write_tensors(path, {k: v for k, v in (("num", state.num), ("cat", state.cat), ("mask", state.mask)) if v is not None})
+            pieces.append(generator.finish(state, part, seed=derive(seed, "decode", start)))
+            advance(len(part))
+    return concat(pieces)

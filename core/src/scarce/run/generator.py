@@ -1,0 +1,115 @@
+"""The frozen generator: codec, conditioners, backbone, adapters with routing, and process, as one thing that samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from scarce.contract.condition import Condition, Prompt, stack
+from scarce.contract.protocols import Codec
+from scarce.contract.space import Known, Space, State
+from scarce.diffusion.guidance import guided
+from scarce.diffusion.process import Process
+from scarce.diffusion.samplers import sample
+from scarce.host.hooks import Scope
+from scarce.run.model import Model
+from scarce.run.sections import Generate
+from scarce.runtime.runtime import SharedRuntime
+from scarce.runtime.seeds import derive, generator
+
+
+class TrainedGenerator:
+    """See `contract.Generator`. Conditions are routed by label to the leaf of the plan that serves them."""
+
+    def __init__(self, *, model: Model, process: Process, codec: Codec, options: Generate, runtime: SharedRuntime) -> None:
+        self.model = model
+        self.process = process
+        self.codec = codec
+        self.options = options
+        self.runtime = runtime
+        self.classes = model.conditions.classes
+        self.scope: Scope | None = None  # the plugins of another run's generator; None when it is this run's own
+        self.modality = ""
+
+    @property
+    def space(self) -> Space:
+        """The space samples live in."""
+        return self.codec.space
+
+    def encode_condition(self, prompts: Sequence[Prompt]) -> Condition:
+        """The condition of each prompt, in order; routed, so per-leaf conditioner weights apply."""
+        with torch.no_grad():
+            inputs = self.model.conditions.prepare(prompts)
+            parts: list[tuple[Tensor, Condition]] = []
+            for leaf, rows in self._routes(inputs[-1]):
+                self.model.activate(leaf)
+                parts.append((rows, self.model.conditions(tuple(x[rows] for x in inputs), self._unasked(prompts, rows))))
+        order = torch.argsort(torch.cat([rows for rows, _ in parts]))
+        return stack([c for _, c in parts])[order]
+
+    def draw(
+        self, condition: Condition, *, noise: State | None = None, seed: int = 0, grad_steps: int = 0, known: Known | None = None
+    ) -> State:
+        """Encoded samples, one per condition; gradients flow through the last `grad_steps` network calls."""
+        n, device = len(condition), self.runtime.device
+        random = generator(seed, "sampler")
+        x_T = noise if noise is not None else self.process.start(n, generator(seed, "noise"), device, condition.labels)
+        labels = condition.labels if condition.labels is not None else torch.full((n,), -1)
+        pieces, places = [], []
+        with self.runtime.resident(self.model.module):
+            for leaf, rows in self._routes(labels.cpu()):
+                self.model.activate(leaf)
+                rows = rows.to(device)
+                network = self._network(condition[rows])
+                part = None if known is None else known[rows.cpu()]
+                with torch.set_grad_enabled(grad_steps > 0):
+                    pieces.append(
+                        sample(network, self.process, x_T[rows], options=self.options, generator=random, grad_steps=grad_steps, known=part)
+                    )
+                places.append(rows)
+        order = torch.argsort(torch.cat(places))
+        mask = None if pieces[0].mask is None else torch.cat([p.mask for p in pieces if p.mask is not None])[order]
+        return State(torch.cat([p.num for p in pieces])[order], torch.cat([p.cat for p in pieces])[order], mask)
+
+    def sample(self, prompts: Sequence[Prompt], *, seed: int, known: Known | None = None) -> Any:
+        """Finished records, one per prompt."""
+        return self.finish(self.shard(prompts, seed=seed, known=known), prompts, seed=derive(seed, "decode"))
+
+    def shard(self, prompts: Sequence[Prompt], *, seed: int, known: Known | None = None) -> State:
+        """Encoded samples of one shard, on the CPU."""
+        with torch.no_grad():
+            return self.draw(self.encode_condition(prompts), seed=seed, known=known).to("cpu")
+
+    def finish(self, state: State, prompts: Sequence[Prompt], *, seed: int) -> Any:
+        """Records of a shard's encoded samples."""
+        return self.codec.decode(state, [p.label for p in prompts] if self.classes else None, seed)
+
+    def _unasked(self, prompts: Sequence[Prompt], rows: Tensor) -> Tensor | None:
+        null = torch.tensor([prompts[int(i)].label is None and not prompts[int(i)].text for i in rows])
+        return null if bool(null.any()) else None
+
+    def _routes(self, labels: Tensor) -> list[tuple[str, Tensor]]:
+        """Leaf -> rows it answers; rows without a label go to the leaf that serves everything."""
+        if len(self.model.plan.leaves()) == 1 and self.model.plan.leaves()[0].serves == "*":
+            return [(self.model.plan.leaves()[0].name, torch.arange(len(labels)))]
+        found: dict[str, list[Tensor]] = {}
+        for code in torch.unique(labels).tolist():
+            leaf = self.model.leaf_of(self.classes[code] if code >= 0 else "*")
+            found.setdefault(leaf, []).append(torch.nonzero(labels == code)[:, 0])
+        return [(leaf, torch.cat(rows)) for leaf, rows in found.items()]
+
+    def _network(self, condition: Condition) -> Callable[[State, Tensor], State]:
+        def call(asked: Condition) -> Callable[[State, Tensor], State]:
+            def network(x_t: State, t: Tensor) -> State:
+                with self.runtime.autocast():
+                    out: State = self.model.backbone(x_t, t, asked, x_t.mask)
+                return State(out.num.float(), out.cat.float(), out.mask)
+
+            return network
+
+        if self.options.guidance == 1.0:
+            return call(condition)
+        return guided(call(condition), call(self.model.conditions.nothing(len(condition))), self.options.guidance)

@@ -1,0 +1,93 @@
+"""Learning and judging: a learner per source of training data, then every evaluator, each isolated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from scarce.contract.contexts import BaselineContext, DrawContext, EvaluatorContext, LearnerContext
+from scarce.contract.dataset import Dataset, take
+from scarce.contract.generator import Generator
+from scarce.contract.protocols import Codec, Predictions, TrainingPart
+from scarce.contract.results import Figure, Metric
+from scarce.errors import ScarceError
+from scarce.run.assembly import Assembly
+from scarce.runtime.runtime import SharedRuntime
+
+
+def targets_of(records: Any, dataset: Dataset) -> npt.NDArray[Any] | None:
+    """The target of records that carry it as a column, else None."""
+    if hasattr(records, "columns") and dataset.target_name in records.columns:
+        return np.asarray(records[dataset.target_name])
+    return None
+
+
+def baselines(dataset: Dataset, codec: Codec, assembly: Assembly, n: int, seed: int) -> dict[str, TrainingPart]:
+    """Non-diffusion data of n records by name, with their targets."""
+    found = assembly.scope.modality_baselines(BaselineContext(dataset=dataset, codec=codec, n=n, seed=seed))
+    return {name: as_part(records, dataset, name) for name, records in found.items()}
+
+
+def as_part(records: Any, dataset: Dataset, origin: str) -> TrainingPart:
+    """Records with the target they carry."""
+    if isinstance(records, TrainingPart):
+        return records
+    target = targets_of(records, dataset)
+    return TrainingPart(records=records, target=np.zeros(0) if target is None else target, origin=origin)
+
+
+def learn(
+    dataset: Dataset,
+    codec: Codec,
+    assembly: Assembly,
+    sources: Mapping[str, Sequence[TrainingPart]],
+    runtime: SharedRuntime,
+    generator: Generator | None,
+) -> dict[str, Predictions]:
+    """Predictions on the test records of one fresh learner per source of training data."""
+    if "learner" not in assembly.loaded or dataset.target is None:
+        return {}
+    test = take(dataset.records, dataset.rows("test"))
+    ctx = LearnerContext(
+        dataset=dataset, codec=codec, runtime=runtime, seed=runtime.derive("learner") % 2**31, generator=generator,
+        parts=assembly.parts_of("learner"),
+    )  # fmt: skip
+    out = {}
+    with runtime.progress.track("learn", len(sources)) as advance:
+        for source, parts in sources.items():
+            learner = assembly.scope.learner_build("learner", ctx)
+            learner.fit(parts)
+            out[source] = learner.predict(test)
+            advance(1)
+    return out
+
+
+def evaluate(ctx: EvaluatorContext, assembly: Assembly, runtime: SharedRuntime) -> tuple[list[Metric], list[Figure]]:
+    """What every evaluator of the recipe says; one that raises becomes a failed row and the rest is kept."""
+    metrics: list[Metric] = []
+    figures: list[Figure] = []
+    scope = assembly.scope
+    paths = [p for p in scope.paths("evaluator") if p.count(".") == 1]
+    with runtime.progress.track("evaluate", len(paths)) as advance:
+        for path in paths:
+            mine = replace(ctx, parts=assembly.parts_of(path))
+            try:
+                metrics += [replace(m, evaluator=path) for m in scope.evaluator_measure(path, mine)]
+                figures += scope.evaluator_draw(path, mine)
+            except ScarceError as error:
+                metrics.append(Metric(name=scope.row(path).name, value=float("nan"), error=error.message, evaluator=path))
+            advance(1)
+    return metrics, figures
+
+
+def draw_records(ctx: EvaluatorContext, assembly: Assembly) -> list[Figure]:
+    """The modality's own pictures of real beside synthetic; none when it has none."""
+    if not assembly.scope.has("modality", "modality_draw"):
+        return []
+    real = take(ctx.dataset.records, ctx.dataset.rows("train"))
+    synthetic = ctx.samples["synthetic"]
+    return assembly.scope.modality_draw(DrawContext(real=real, synthetic=synthetic, dataset=ctx.dataset, codec=ctx.codec, seed=ctx.seed))

@@ -1,0 +1,80 @@
+"""Records of a run: loaded, split, encoded by a codec, and what each one asks for as a prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scarce.catalogue.catalogue import Catalogue
+from scarce.contract.condition import Prompt
+from scarce.contract.contexts import CaptionContext, CodecContext, LoadContext
+from scarce.contract.dataset import Dataset
+from scarce.contract.protocols import Codec
+from scarce.errors import DataError, RecipeError, did_you_mean
+from scarce.host.loading import load_target
+from scarce.run.assembly import Assembly
+from scarce.run.sections import Data, Recipe
+from scarce.run.split import hide_labels, split
+from scarce.runtime.files import write_json
+
+
+def load_data(recipe: Recipe, assembly: Assembly, catalogue: Catalogue, *, memory: Any = None) -> Dataset:
+    """Records, split and with labels hidden as the recipe asks; `memory` are records given from Python."""
+    dataset = read_records(recipe.data, recipe.seed, assembly, catalogue, memory=memory)
+    return hide_labels(split(dataset, recipe.seed), recipe.data.labelled, recipe.seed)
+
+
+def read_records(section: Data, seed: int, assembly: Assembly, catalogue: Catalogue, *, memory: Any = None) -> Dataset:
+    """Records as the modality loads them, not split yet."""
+    source: Any = memory if memory is not None else section.source
+    if source is None:
+        raise RecipeError("data.source: nothing to load", hint="scarce run RECIPE --data FILE, or scarce data list")
+    builtin = None
+    if isinstance(source, str):
+        source, builtin = _find(source, catalogue)
+    ctx = LoadContext(
+        source=source, target=section.target, seed=seed, builtin=builtin, group=section.group, missing=section.missing,
+        schema=None if section.schema_file is None else Path(section.schema_file),
+    )  # fmt: skip
+    return assembly.scope.modality_load(ctx)
+
+
+def _find(source: str, catalogue: Catalogue) -> tuple[str, Callable[[], Any] | None]:
+    """A path, or an installed data set and its loader: an existing path wins over a bare name."""
+    kind, _, rest = source.partition(":")
+    if kind == "path":
+        return rest, None
+    names = {row.name: row for row in catalogue.entries("datasets")}
+    if kind == "builtin" and rest not in names:
+        what = f"data.source: no built-in data set '{rest}'{did_you_mean(rest, list(names))}"
+        raise DataError(what, hint="scarce data list")
+    if kind == "builtin" or (source in names and not Path(source).exists()):
+        name = rest if kind == "builtin" else source
+        return name, load_target(catalogue.find("dataset", name))
+    return source, None
+
+
+def make_codec(dataset: Dataset, assembly: Assembly, recipe: Recipe, folder: Path) -> Codec:
+    """The codec of a run: read back when the folder has one, else fitted on the training rows and kept."""
+    saved = folder / "model" / "codec"
+    if (saved / "done.json").is_file():
+        return assembly.scope.modality_codec(CodecContext(dataset=dataset, seed=recipe.seed, saved=saved))
+    codec = assembly.scope.modality_codec(CodecContext(dataset=dataset, seed=recipe.seed))
+    saved.mkdir(parents=True, exist_ok=True)
+    codec.save(saved)
+    write_json(saved / "done.json", {"space": codec.space.to_json()})
+    return codec
+
+
+def record_prompts(dataset: Dataset, recipe: Recipe, assembly: Assembly, rows: Any = None) -> list[Prompt]:
+    """The prompt of each record: its label, and the template or caption style of `generate.prompt`."""
+    part = dataset if rows is None else dataset.part(rows)
+    labels = part.target if part.task == "classification" and part.target is not None else np.full(len(part), None)
+    if "{}" in recipe.generate.prompt:
+        return [Prompt(label=v, text=recipe.generate.prompt.format(v)) for v in labels]
+    ctx = CaptionContext(records=part.records, style=recipe.generate.prompt, seed=recipe.seed, ids=part.ids.tolist())
+    captions = assembly.scope.modality_caption(ctx)
+    return [Prompt(label=v, text=c.text, props=c.props) for v, c in zip(labels, captions, strict=True)]

@@ -1,0 +1,74 @@
+"""Opening the generator of a finished run: for sampling, for evaluation, or as the parent of another run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from scarce.catalogue.catalogue import Catalogue
+from scarce.contract.contexts import CodecContext
+from scarce.contract.plan import Adapter, Budget, Measure, Phase, Plan, Term
+from scarce.errors import RunError
+from scarce.run.assembly import Assembly, assemble
+from scarce.run.building import build_model, restore_base
+from scarce.run.folder import children, read_recipe
+from scarce.run.generator import TrainedGenerator
+from scarce.run.provenance import record_parent
+from scarce.run.sections import Recipe
+from scarce.runtime.files import read_json
+from scarce.runtime.runtime import SharedRuntime
+
+
+def read_plan(rows: list[dict[str, object]]) -> Plan:
+    """The plan written by `Plan.to_json`."""
+
+    def phase(row: dict[str, object]) -> Phase:
+        made = dict(row)
+        for key, kind in (("terms", Term), ("adapters", Adapter), ("before", Measure)):
+            made[key] = tuple(kind(**item) for item in row[key])  # type: ignore[attr-defined]
+        made["budget"] = Budget(**row["budget"])  # type: ignore[arg-type]
+        made["classes"], made["trainable"] = tuple(row["classes"]), tuple(row["trainable"])  # type: ignore[arg-type]
+        return Phase(**made)  # type: ignore[arg-type]
+
+    return Plan(phases=tuple(phase(row) for row in rows))
+
+
+def open_generator(folder: Path, catalogue: Catalogue, runtime: SharedRuntime | None = None) -> tuple[TrainedGenerator, Assembly, Recipe]:
+    """The generator of a run folder (its first child when it has arms or seeds), ready to sample.
+
+    Raises RunError when the run has no finished generator.
+    """
+    home = children(folder)[0]
+    recipe, _ = read_recipe(home)
+    runtime = runtime or SharedRuntime(seed=recipe.seed, options=recipe.runtime)
+    if recipe.generator.source is not None:
+        generator = parent_generator(recipe, home, catalogue, runtime)
+        return generator, assemble(recipe, catalogue, name="data"), recipe
+    if not (home / "model" / "generator.json").is_file():
+        raise RunError(f"{home} has no finished generator", hint=f"scarce resume {folder}")
+    assembly = assemble(recipe, catalogue, name="generator")
+    facts = read_json(home / "model" / "generator.json")
+    codec = assembly.scope.modality_codec(CodecContext(dataset=None, seed=recipe.seed, saved=home / "model" / "codec"))
+    model = build_model(recipe, assembly, codec, None, runtime, facts)
+    model.plan = read_plan(facts["plan"])
+    process = restore_base(home, model)
+    for phase in model.plan.phases:
+        if not (home / "model" / "phases" / f"{phase.name}.json").is_file():
+            raise RunError(f"{home}: phase '{phase.name}' is not finished", hint=f"scarce resume {folder}")
+        model.load_phase(home / "model", phase)
+    generator = TrainedGenerator(model=model, process=process, codec=codec, options=recipe.generate, runtime=runtime)
+    generator.scope, generator.modality = assembly.scope, recipe.data.modality
+    return generator, assembly, recipe
+
+
+def parent_generator(recipe: Recipe, folder: Path, catalogue: Catalogue, runtime: SharedRuntime) -> TrainedGenerator:
+    """The generator that `generator.from` names, sampled with this run's options; the parent is recorded once."""
+    source = recipe.generator.source or ""
+    kind, _, rest = source.partition(":")
+    parent = Path(rest if kind == "run" else source)
+    if not (parent / "recipe.resolved.json").is_file():
+        raise RunError(f"generator.from: {source} is not a run folder", hint="scarce run RECIPE --set generator.from=run:runs/NAME")
+    home = children(parent)[0]
+    record_parent(folder, source, home)
+    generator, _, _ = open_generator(parent, catalogue, runtime)
+    generator.options = recipe.generate
+    return generator

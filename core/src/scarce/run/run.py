@@ -1,0 +1,195 @@
+"""One run, readable top to bottom: load, plan, train each phase, generate, learn, evaluate.
+
+Every stage keeps what it finished in the run folder and reads it back, so `resume` is the same function again.
+"""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from scarce.catalogue.catalogue import Catalogue
+from scarce.contract.contexts import EvaluatorContext, Event, WriteContext
+from scarce.contract.dataset import Dataset, take
+from scarce.contract.plan import Phase
+from scarce.contract.protocols import Codec, TrainingPart
+from scarce.contract.results import Figure
+from scarce.diffusion.process import Process
+from scarce.errors import ScarceError
+from scarce.run.assembly import Assembly, assemble
+from scarce.run.building import build_model, keep_base, restore_base
+from scarce.run.generating import asked_prompts, generate
+from scarce.run.generator import TrainedGenerator
+from scarce.run.judging import as_part, baselines, draw_records, evaluate, learn
+from scarce.run.loading import load_data, make_codec, record_prompts
+from scarce.run.model import Model, parameter_count
+from scarce.run.opening import parent_generator
+from scarce.run.planning import make_plan
+from scarce.run.provenance import lock, record_data
+from scarce.run.sections import Recipe
+from scarce.run.training import material, train_plan
+from scarce.runtime.files import read_json, write_json
+from scarce.runtime.progress import Progress
+from scarce.runtime.runtime import SharedRuntime
+
+
+@dataclass
+class Job:
+    """One child run: a fully resolved recipe for one arm and one seed, and its folder."""
+
+    recipe: Recipe
+    folder: Path
+    catalogue: Catalogue
+    arm: str = "main"
+    memory: Any = None
+    progress: Progress = field(default_factory=lambda: Progress(quiet=True))
+    shared: Callable[[Phase], Path] | None = None
+    judge_again: bool = False
+
+
+def execute(job: Job) -> dict[str, Any]:
+    """Carry out one run in its folder and return its results (also in metrics.json).
+
+    Raises ScarceError; finished stages stay, and calling again continues after them.
+    """
+    results = job.folder / "metrics.json"
+    if results.is_file() and not job.judge_again:
+        return dict(read_json(results))
+    recipe, folder = job.recipe, job.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    assembly = assemble(recipe, job.catalogue, name="data")
+    write_json(folder / "plugins.lock.json", lock(assembly.rows()))
+
+    def notify(event: str, step: int, facts: Mapping[str, Any]) -> None:
+        assembly.scope.broadcast(event, Event(folder=folder, step=step, facts=facts))
+
+    runtime = SharedRuntime(seed=recipe.seed, options=recipe.runtime, folder=folder, progress=job.progress, notify=notify)
+    cost: dict[str, Any] = {"precision": runtime.precision, "device": str(runtime.device), "threads": runtime.threads}
+    try:
+        dataset = load_data(recipe, assembly, job.catalogue, memory=job.memory)
+        record_data(folder, dataset)
+        codec = make_codec(dataset, assembly, recipe, folder)
+        notify("run_started", 0, {"rows": len(dataset)})
+        generator = obtain_generator(job, dataset, codec, assembly, runtime, cost)
+        dataset, samples = make_samples(job, dataset, generator, assembly, cost)
+        notify("samples_ready", 0, {"samples": len(samples.records)})
+        out = judge(job, dataset, codec, generator, samples, assembly, runtime, cost)
+        notify("run_finished", 0, {"metrics": len(out["metrics"])})
+    except ScarceError as error:
+        notify("run_failed", 0, {"message": error.message})
+        raise
+    return out
+
+
+def obtain_generator(
+    job: Job, dataset: Dataset, codec: Codec, assembly: Assembly, runtime: SharedRuntime, cost: dict[str, Any]
+) -> TrainedGenerator:
+    """Train this run's generator phase by phase, or open the parent's that `generator.from` names."""
+    recipe, folder = job.recipe, job.folder
+    if recipe.generator.source is not None:
+        return parent_generator(recipe, folder, job.catalogue, runtime)
+    began = time.monotonic(), time.process_time()
+    model, process = prepare(job, dataset, codec, assembly, runtime)
+    inputs = model.conditions.prepare(record_prompts(dataset, recipe, assembly))
+    facts = train_plan(
+        model, process, material(dataset, codec.encode(dataset.records), inputs, runtime.device), runtime, folder, job.shared
+    )
+    write_json(folder / "plan.json", model.plan.to_json())
+    trained = {n for p in model.plan.phases for n in model.results[p.name]}
+    cost |= {
+        "train_seconds": round(sum(f["seconds"] for f in facts.values()), 3),
+        "train_cpu_seconds": round(sum(f["cpu_seconds"] for f in facts.values()), 3),
+        "prepare_seconds": round(time.monotonic() - began[0] - sum(f["seconds"] for f in facts.values()), 3),
+        "parameters": parameter_count(model.base),
+        "trainable": sum(model.base[n].numel() for n in trained) + sum(parameter_count(h.parameters()) for h in model.handles.values()),
+        "events": [e for f in facts.values() for e in f["events"]],
+    }
+    return TrainedGenerator(model=model, process=process, codec=codec, options=recipe.generate, runtime=runtime)
+
+
+def prepare(job: Job, dataset: Dataset, codec: Codec, assembly: Assembly, runtime: SharedRuntime) -> tuple[Model, Process]:
+    """Base model, process and plan, from the folder when it has them already."""
+    recipe, folder = job.recipe, job.folder
+    model = build_model(recipe, assembly, codec, dataset, runtime, {})
+    model.plan = make_plan(recipe, assembly, dataset)
+    if (folder / "model" / "generator.json").is_file():
+        return model, restore_base(folder, model)
+    x0 = codec.encode(take(dataset.records, dataset.rows("train")))
+    labels = torch.from_numpy(dataset.codes()[dataset.rows("train")])
+    process = Process.fit(codec.space, recipe.diffusion, x0, labels).to(runtime.device)
+    keep_base(folder, model, process)
+    return model, process
+
+
+def make_samples(
+    job: Job, dataset: Dataset, generator: TrainedGenerator, assembly: Assembly, cost: dict[str, Any]
+) -> tuple[Dataset, TrainingPart]:
+    """Synthetic records in the run folder; a generator of another modality makes one view per record instead."""
+    recipe, folder = job.recipe, job.folder
+    began = time.monotonic(), time.process_time()
+    same = recipe.generator.source is None or generator.modality == recipe.data.modality
+    prompts = asked_prompts(dataset, recipe, assembly) if same else record_prompts(dataset, recipe, assembly)
+    seed = generator.runtime.derive("generate")
+    records = generate(generator, prompts, seed=seed, shards=folder / "samples" / "shards")
+    scope = assembly.scope if generator.scope is None else generator.scope
+    scope.modality_write(WriteContext(records=records, path=folder / "samples" / "synthetic.parquet", schema=dataset.schema))
+    seconds, cpu = time.monotonic() - began[0], time.process_time() - began[1]
+    cost |= {"sample_seconds": round(seconds, 3), "sample_cpu_seconds": round(cpu, 3), "samples": len(records)}
+    cost["rows_per_cpu_second"] = round(len(records) / max(cpu, 1e-9), 1)
+    if not same:
+        return replace(dataset, views={**dataset.views, "generated": records}), TrainingPart(records=[], target=np.zeros(0))
+    return dataset, as_part(records, dataset, "synthetic")
+
+
+def judge(
+    job: Job,
+    dataset: Dataset,
+    codec: Codec,
+    generator: TrainedGenerator,
+    synthetic: TrainingPart,
+    assembly: Assembly,
+    runtime: SharedRuntime,
+    cost: dict[str, Any],
+) -> dict[str, Any]:
+    """Fit the learner on every source of data, evaluate, and write metrics.json."""
+    train = dataset.part(dataset.rows("train"))
+    labelled = np.flatnonzero(train.labelled)
+    real = TrainingPart(records=take(train.records, labelled), target=np.zeros(0) if train.target is None else train.target[labelled])
+    others: dict[str, TrainingPart] = {}
+    sources: dict[str, list[TrainingPart]] = {"real": [real]}
+    if len(synthetic.records):
+        others = baselines(dataset, codec, assembly, len(synthetic.records), runtime.derive("baselines") % 2**31)
+        sources |= {"synthetic": [synthetic], "both": [real, synthetic], **{name: [part] for name, part in others.items()}}
+    began = time.monotonic()
+    predictions = learn(dataset, codec, assembly, sources, runtime, generator)
+    cost["learn_seconds"] = round(time.monotonic() - began, 3)
+    parts = {"synthetic": synthetic, **others} if len(synthetic.records) else {}
+    ctx = EvaluatorContext(
+        dataset=dataset, codec=codec, samples={k: p.records for k, p in parts.items()}, predictions=predictions,
+        targets={k: p.target if len(p.target) else None for k, p in parts.items()}, runtime=runtime,
+        seed=runtime.derive("evaluate") % 2**31, expected=len(synthetic.records), generator=generator,
+        learner=job.recipe.learner.name if job.recipe.learner else "",
+    )  # fmt: skip
+    metrics, figures = evaluate(ctx, assembly, runtime)
+    figures += draw_records(ctx, assembly) if parts else []
+    cost["peak_memory_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+    counts = {name: len(dataset.rows(name)) for name in ("train", "validation", "test")}
+    out = {
+        "arm": job.arm, "seed": job.recipe.seed, "task": dataset.task, "metrics": [m.to_json() for m in metrics], "cost": cost,
+        "counts": {**counts, "labelled": len(labelled), "synthetic": len(synthetic.records)},
+    }  # fmt: skip
+    write_json(job.folder / "figures.json", [figure_json(f) for f in figures])
+    write_json(job.folder / "metrics.json", out)
+    return out
+
+
+def figure_json(figure: Figure) -> dict[str, Any]:
+    """A figure as plain data."""
+    return {k: getattr(figure, k) for k in ("name", "title", "caption", "traces", "layout", "html", "section")}

@@ -1,0 +1,90 @@
+"""The shape of a recipe: one section per table, frozen, unknown keys are errors."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from scarce.contract.options import Named, Options
+from scarce.contract.plan import Budget
+from scarce.diffusion.options import DiffusionOptions, SamplerOptions
+from scarce.runtime.options import RuntimeOptions
+
+
+class Arm(BaseModel):
+    """One arm of a comparison: a name, and overrides by recipe path as in `--set`."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    name: str = Field(pattern=r"^[\w.+-]+$")
+
+    @property
+    def overrides(self) -> dict[str, Any]:
+        """Recipe path -> value."""
+        return dict(self.model_extra or {})
+
+
+class Data(Options):
+    """What the data are. labelled: a share, a count, or "N per class"; `options` are the modality's own."""
+
+    modality: str
+    source: str | None = None
+    target: str | None = None
+    labelled: float | int | str = 1.0
+    group: str | None = None
+    missing: str = "keep"
+    schema_file: str | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class Train(Options):
+    """Budget of the default plan's one phase; strategies may change it phase by phase."""
+
+    steps: int = Field(default=Budget.steps, ge=1)
+    batch: int = Field(default=Budget.batch, ge=1)
+    rate: float = Field(default=Budget.rate, gt=0)
+    decay: Literal["cosine", "linear", "constant"] = "cosine"
+    warmup: int = Field(default=Budget.warmup, ge=0)
+    weight_decay: float = Field(default=Budget.weight_decay, ge=0)
+    ema: float = Field(default=Budget.ema, ge=0, lt=1)
+    clip: float = Field(default=Budget.clip, ge=0)
+    null: float = Field(default=0.0, ge=0, le=1)
+
+
+class Generate(SamplerOptions):
+    """How many samples, of what, and how they are drawn. count None: as many as there are training rows."""
+
+    count: int | None = Field(default=None, ge=1)
+    per_class: int | None = Field(default=None, ge=1)
+    prompt: str = "{}"
+    shard: int = Field(default=4096, ge=1)
+
+
+class GeneratorSection(Options):
+    """`from = "run:PATH"`: use the generator of another run instead of training one."""
+
+    source: str | None = Field(default=None, alias="from")
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Recipe(Options):
+    """A whole recipe; see docs/recipes.md."""
+
+    summary: str = ""
+    seed: int = 0
+    seeds: int = Field(default=1, ge=1, le=1000)
+    needs: tuple[str, ...] = ()
+    arm: tuple[Arm, ...] = ()
+    data: Data
+    backbone: Named | None = None
+    conditioner: tuple[Named, ...] = ()
+    strategy: tuple[Named, ...] = ()
+    diffusion: DiffusionOptions = DiffusionOptions()
+    train: Train = Train()
+    generator: GeneratorSection = GeneratorSection()
+    generate: Generate = Generate()
+    acquisition: Named | None = None
+    learner: Named | None = None
+    evaluator: tuple[Named, ...] = ()
+    lifecycle: tuple[Named, ...] = ()
+    runtime: RuntimeOptions = RuntimeOptions()

@@ -1,0 +1,174 @@
+"""Training the plan: each phase from its start, through the one loop; finished phases are read back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from scarce.contract.condition import Condition
+from scarce.contract.contexts import MeasureContext, TermContext, UpdateContext, UpdateResult
+from scarce.contract.dataset import Dataset
+from scarce.contract.plan import Phase, Term
+from scarce.contract.protocols import Draw, Fitted, Fitting, Loss
+from scarce.contract.space import State
+from scarce.diffusion.process import Process
+from scarce.run.conditioning import Inputs, rows_of
+from scarce.run.model import Model
+from scarce.runtime.files import file_hash, read_json, write_json
+from scarce.runtime.runtime import SharedRuntime
+
+
+@dataclass(frozen=True)
+class Material:
+    """Training rows as tensors on the device: encoded records, prepared conditions, and who is in which pool."""
+
+    x0: State
+    inputs: Inputs
+    train: Tensor
+    validation: Tensor
+    labelled: Tensor
+    codes: Tensor
+
+    def pools(self, phase: Phase, classes: tuple[Any, ...]) -> dict[str, Tensor]:
+        """Rows selection name -> training positions, narrowed to the classes of the phase."""
+        rows = self.train
+        if phase.classes:
+            wanted = torch.tensor([classes.index(c) for c in phase.classes])
+            rows = rows[torch.isin(self.codes[rows], wanted)]
+        labelled = self.labelled[rows]
+        return {"all": rows, "labelled": rows[labelled], "unlabelled": rows[~labelled]}
+
+
+def material(dataset: Dataset, x0: State, inputs: Inputs, device: torch.device) -> Material:
+    """Everything the losses index, in data-set order."""
+    return Material(
+        x0=x0.to(device), inputs=inputs, train=torch.from_numpy(dataset.rows("train")),
+        validation=torch.from_numpy(dataset.rows("validation")), labelled=torch.from_numpy(dataset.labelled.copy()),
+        codes=torch.from_numpy(dataset.codes()),
+    )  # fmt: skip
+
+
+class Losses:
+    """Per-row losses of a phase's terms."""
+
+    def __init__(self, model: Model, process: Process, data: Material, phase: Phase, runtime: SharedRuntime) -> None:
+        self.model, self.process, self.data, self.phase, self.runtime = model, process, data, phase, runtime
+        self.measures: dict[str, Tensor] = {}
+        self.parameters: dict[str, torch.nn.Parameter] = {}
+
+    def denoise(self, x0: State, condition: Condition, generator: torch.Generator) -> Tensor:
+        """[b] diffusion losses."""
+
+        def network(x_t: State, t: Tensor) -> State:
+            prediction: State = self.model.backbone(x_t, t, condition, x_t.mask)
+            return prediction
+
+        return self.process.loss(network, x0, generator)
+
+    def condition(self, rows: Tensor, kind: str | float, generator: torch.Generator) -> Condition:
+        """The rows' own condition, NULL, or NULL with a probability (drawn apart from t and noise)."""
+        inputs = rows_of(self.data.inputs, rows)
+        if kind == "null":
+            return self.model.conditions(inputs, torch.ones(len(rows), dtype=torch.bool))  # type: ignore[no-any-return]
+        hidden = ~self.data.labelled[rows]
+        if isinstance(kind, float | int):
+            apart = torch.Generator().manual_seed(generator.initial_seed() ^ 0x5CA12CE)
+            hidden = hidden | (torch.rand(len(rows), generator=apart) < kind)
+        null = hidden if bool(hidden.any()) else None
+        return self.model.conditions(inputs, null)  # type: ignore[no-any-return]
+
+    def of_term(self, term: Term) -> Loss:
+        """The loss of one term as the loop calls it."""
+
+        def loss(draw: Draw) -> Tensor:
+            x0 = self.data.x0[draw.rows.to(self.data.x0.num.device)]
+            condition = self.condition(draw.rows, term.condition, draw.generator)
+            if term.loss == "denoise":
+                return self.denoise(x0, condition, draw.generator)
+            path, _, name = term.loss.partition(":")
+            seed = draw.generator.initial_seed()
+            ctx = TermContext(
+                name=name, x0=x0, condition=condition, null=self.model.conditions.nothing(len(x0)),
+                denoise=lambda c: self.denoise(x0, c, torch.Generator().manual_seed(seed)),
+                parameters=self.parameters, measures=self.measures, generator=draw.generator, step=draw.step, phase=self.phase,
+            )  # fmt: skip
+            return self.model.scope.strategy_term(path, ctx)
+
+        return loss
+
+    @torch.no_grad()
+    def fixed(self, rows: Tensor, kind: str | float, draws: int) -> Tensor:
+        """Mean loss of rows under `draws` fixed draws of t and noise: the same numbers for any weights."""
+        total = torch.zeros(())
+        for i in range(draws):
+            generator = self.runtime.generator("fixed", i)
+            x0 = self.data.x0[rows.to(self.data.x0.num.device)]
+            total = total + self.denoise(x0, self.condition(rows, kind, generator), generator).mean().cpu()
+        return total / draws
+
+
+def train_phase(model: Model, process: Process, data: Material, phase: Phase, runtime: SharedRuntime, folder: Path) -> Fitted:
+    """Train one phase from its start weights and write its result."""
+    parameters = model.begin(phase)
+    losses = Losses(model, process, data, phase, runtime)
+    losses.parameters = parameters
+    pools = data.pools(phase, model.conditions.classes)
+    for measure in phase.before:
+        ctx = MeasureContext(
+            name=measure.name, model=model.module, parameters=parameters, loss=losses.fixed, train=pools["all"],
+            validation=data.validation, runtime=runtime, phase=phase,
+        )  # fmt: skip
+        found = model.scope.strategy_measure(measure.owner, ctx)
+        losses.measures |= {f"{measure.name}.{k}" if k else measure.name: v for k, v in found.items()}
+    update: Callable[[UpdateContext], UpdateResult] | None = None
+    if phase.update != "sum":
+        update = lambda ctx: model.scope.strategy_update(phase.update, ctx)  # noqa: E731
+    fitted = runtime.fit(
+        Fitting(
+            phase=phase, model=model.module, losses={t.name: losses.of_term(t) for t in phase.terms}, pools=pools,
+            parameters=parameters, update=update, state=losses.measures, checkpoints=folder / "checkpoints" / phase.name,
+        )
+    )  # fmt: skip
+    model.end(phase, parameters)
+    model.save_phase(folder / "model", phase.name)
+    return fitted
+
+
+def train_plan(
+    model: Model, process: Process, data: Material, runtime: SharedRuntime, folder: Path, shared: Callable[[Phase], Path] | None = None
+) -> dict[str, dict[str, Any]]:
+    """Train every phase that is not finished yet; facts of each phase by name.
+
+    shared: where another arm of this seed may have left the same phase; found there it is copied, not trained again.
+    """
+    facts: dict[str, dict[str, Any]] = {}
+    for phase in model.plan.phases:
+        done = folder / "model" / "phases" / f"{phase.name}.json"
+        store = None if shared is None else shared(phase)
+        if done.is_file():
+            model.load_phase(folder / "model", phase)
+            facts[phase.name] = read_json(done)
+            continue
+        if store is not None and (store / "phases" / done.name).is_file():
+            model.load_phase(store, phase)
+            model.save_phase(folder / "model", phase.name)
+            facts[phase.name] = read_json(store / "phases" / done.name)
+            write_json(done, facts[phase.name])
+            continue
+        fitted = train_phase(model, process, data, phase, runtime, folder)
+        facts[phase.name] = {
+            "steps": fitted.steps, "seconds": fitted.seconds, "cpu_seconds": fitted.cpu_seconds, "losses": dict(fitted.losses),
+            "events": list(fitted.events), "sha256": file_hash(folder / "model" / "phases" / f"{phase.name}.safetensors"),
+        }  # fmt: skip
+        write_json(done, facts[phase.name])
+        if store is not None:
+            model.save_phase(store, phase.name)
+            write_json(store / "phases" / done.name, facts[phase.name])
+        for old in (folder / "checkpoints" / phase.name).glob("*"):
+            old.unlink()
+    return facts

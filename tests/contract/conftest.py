@@ -1,0 +1,95 @@
+import shutil
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+MANIFEST = """
+api = "0.1"
+[[component]]
+role = "modality"
+name = "toy"
+summary = "8x2 table"
+provides = ["space:vector", "codec:vectors", "codec:soft"]
+[[component]]
+role = "modality"
+name = "toy-text"
+summary = "8 words"
+provides = ["records:text"]
+[[component]]
+role = "backbone"
+name = "toy-net"
+summary = "two linear layers"
+provides = ["grad:input"]
+requires = ["space:vector", "cond:pooled"]
+[[component]]
+role = "strategy"
+name = "toy-extra"
+summary = "a second term and an update rule"
+[[component]]
+role = "strategy"
+name = "toy-per-class"
+summary = "branches with adapters"
+[[component]]
+role = "learner"
+name = "toy-learner"
+summary = "linear"
+provides = ["learner:differentiable"]
+config = "scarce_toys:LearnerOptions"
+[[component]]
+role = "evaluator"
+name = "toy-eval"
+summary = "accuracy"
+config = "scarce_toys:EvaluatorOptions"
+[[component]]
+role = "acquisition"
+name = "toy-first"
+summary = "the first logit"
+[[component]]
+role = "lifecycle"
+name = "toy-watcher"
+summary = "an observer"
+"""
+
+ENTRY_POINTS = """
+[scarce.plugins]
+scarce-toys = scarce_toys:plugin.toml
+[scarce.modalities]
+toy = scarce_toys:Table
+toy-text = scarce_toys:Text
+[scarce.backbones]
+toy-net = scarce_toys:Backbone
+[scarce.strategies]
+toy-extra = scarce_toys:Extra
+toy-per-class = scarce_toys:PerClass
+[scarce.learners]
+toy-learner = scarce_toys:Learner
+[scarce.evaluators]
+toy-eval = scarce_toys:Evaluator
+[scarce.acquisitions]
+toy-first = scarce_toys:First
+[scarce.lifecycle]
+toy-watcher = scarce_toys:Watcher
+"""
+
+
+@pytest.fixture(scope="session")
+def toys(tmp_path_factory):
+    """The toy plugins as a really installed distribution; returns the catalogue that holds them."""
+    site = tmp_path_factory.mktemp("site")
+    package = site / "scarce_toys"
+    package.mkdir()
+    shutil.copy(Path(__file__).parent / "toys.py", package / "__init__.py")
+    (package / "plugin.toml").write_text(MANIFEST)
+    info = site / "scarce_toys-0.1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: scarce-toys\nVersion: 0.1\n")
+    (info / "entry_points.txt").write_text(textwrap.dedent(ENTRY_POINTS))
+    (info / "RECORD").write_text("")
+    sys.path.insert(0, str(site))
+    from scarce.catalogue import read_catalogue
+
+    yield read_catalogue()
+    sys.path.remove(str(site))
+    sys.modules.pop("scarce_toys", None)

@@ -1,0 +1,320 @@
+"""Tiny plugins on 8x2 toy tables: just enough of every role to prove that the contract carries it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from scarce.contract import (
+    AcquisitionSpec,
+    Adapter,
+    BackboneSpec,
+    Block,
+    Caption,
+    Component,
+    Dataset,
+    EvaluatorSpec,
+    Fitting,
+    LearnerSpec,
+    LifecycleSpec,
+    Metric,
+    ModalitySpec,
+    Options,
+    Phase,
+    Plan,
+    Predictions,
+    Space,
+    State,
+    StrategySpec,
+    Term,
+    UpdateResult,
+    hookimpl,
+)
+from scarce.contract.condition import Embedded
+from scarce.contract.plan import Budget
+
+CLASSES = ("n", "p")
+SPLIT = np.array(["train"] * 4 + ["validation"] * 2 + ["test"] * 2)
+
+
+def toy_table():
+    return pd.DataFrame({"a": [-1.0, 1.2, -0.8, 0.9, -1.1, 1.0, -0.9, 1.1], "y": list("npnpnpnp")})
+
+
+def toy_dataset(records, name):
+    target = np.array(list("npnpnpnp"), dtype=object)
+    ids = np.array([hashlib.sha256(f"{name}{i}".encode()).hexdigest()[:8] for i in range(8)])
+    return Dataset(
+        name=name, ids=ids, records=records, task="classification", target_name="y", target=target, classes=CLASSES,
+        labelled=np.ones(8, bool), split=SPLIT.copy(), groups=ids, schema={},
+    )  # fmt: skip
+
+
+class NumberCodec:
+    """One number per record; `read` takes it out of a record, `make` puts it into one."""
+
+    def __init__(self, read, make, mean=0.0):
+        self.read, self.make, self.mean = read, make, mean
+
+    @property
+    def space(self):
+        return Space(layout="vector", blocks=(Block(name="a", kind="continuous", size=1, clip=4.0),))
+
+    def encode(self, records):
+        num = torch.tensor([[self.read(r) - self.mean] for r in rows(records)], dtype=torch.float32)
+        return State(num, torch.zeros(len(num), 0, dtype=torch.int64))
+
+    def soft(self, state):
+        return state.num
+
+    def decode(self, state, labels, seed):
+        return self.make([float(v) + self.mean for v in state.num[:, 0]], list(labels))
+
+    def vectors(self, records):
+        return self.encode(records).num.numpy().astype(float)
+
+    def known(self, where, n, seed):
+        return None, None
+
+    def save(self, folder):
+        (folder / "codec.json").write_text(json.dumps({"mean": self.mean}))
+
+
+def rows(records):
+    return records.to_dict("records") if hasattr(records, "to_dict") else records
+
+
+class Table(ModalitySpec):
+    read = staticmethod(lambda r: r["a"])
+    make = staticmethod(lambda values, labels: pd.DataFrame({"a": values, "y": labels}))
+
+    @hookimpl
+    def modality_load(self, ctx):
+        return toy_dataset(toy_table(), "toy")
+
+    @hookimpl
+    def modality_codec(self, ctx):
+        if ctx.saved is not None:
+            return NumberCodec(self.read, self.make, json.loads((ctx.saved / "codec.json").read_text())["mean"])
+        train = [self.read(r) for r in rows(ctx.dataset.part(ctx.dataset.rows("train")).records)]
+        return NumberCodec(self.read, self.make, float(np.mean(train)))
+
+    @hookimpl
+    def modality_write(self, ctx):
+        ctx.path.parent.mkdir(parents=True, exist_ok=True)
+        pd.DataFrame(rows(ctx.records)).to_parquet(ctx.path)
+        return ctx.path
+
+    @hookimpl
+    def modality_baselines(self, ctx):
+        part = ctx.dataset.part(np.resize(ctx.dataset.rows("train"), ctx.n))
+        return {"bootstrap": part.records}
+
+
+class Text(ModalitySpec):
+    """Records are words; another modality than the toy table."""
+
+    @hookimpl
+    def modality_load(self, ctx):
+        return toy_dataset([{"word": w} for w in "cold warm chilly hot icy mild frosty balmy".split()], "toy-text")
+
+    @hookimpl
+    def modality_codec(self, ctx):
+        return NumberCodec(lambda r: float(len(r["word"])), lambda values, labels: [{"word": "x" * int(abs(v))} for v in values])
+
+    @hookimpl
+    def modality_caption(self, ctx):
+        return [Caption(text=r["word"]) for r in ctx.records]
+
+    @hookimpl
+    def modality_write(self, ctx):
+        ctx.path.parent.mkdir(parents=True, exist_ok=True)
+        pd.DataFrame(rows(ctx.records)).to_parquet(ctx.path)
+        return ctx.path
+
+    @hookimpl
+    def modality_baselines(self, ctx):
+        return {}
+
+
+class Net(nn.Module):
+    def __init__(self, width, condition):
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(width + condition + 1, 16), nn.SiLU(), nn.Linear(16, width))
+
+    def forward(self, x_t, t, condition, mask=None):
+        time = (t.float() / 1000)[:, None].to(x_t.num)
+        return State(self.body(torch.cat([x_t.num, condition.pooled, time], 1)), x_t.cat.float(), mask)
+
+
+class Backbone(BackboneSpec):
+    @hookimpl
+    def backbone_build(self, ctx):
+        return Net(ctx.space.width, ctx.condition_width)
+
+
+class Extra(StrategySpec):
+    """(a) A second loss term on other rows, and an update rule on per-term gradients."""
+
+    @hookimpl
+    def strategy_amend_plan(self, ctx):
+        phase = ctx.plan.phases[0]
+        first = replace(phase.terms[0], rows="labelled")
+        pull = Term(name="pull", rows="unlabelled", condition="null", loss=f"{ctx.path}:pull")
+        return ctx.plan.replace(phase.name, terms=(first, pull), update=ctx.path)
+
+    @hookimpl
+    def strategy_term(self, ctx):
+        assert ctx.name == "pull"
+        assert bool((ctx.condition.labels == -1).all())
+        return ctx.denoise(ctx.null)
+
+    @hookimpl
+    def strategy_update(self, ctx):
+        calls = ctx.state.get("calls", torch.zeros(())) + 1
+        both = zip(ctx.gradients["denoise"], ctx.gradients["pull"], strict=True)
+        mixed = tuple(g if h is None else h if g is None else g + 0.5 * h for g, h in both)
+        return UpdateResult(gradients=mixed, state={"calls": calls}, log={"calls": float(calls)})
+
+
+class Shift:
+    """An adapter that adds a vector to a module's output."""
+
+    def __init__(self, module, width, generator):
+        self.shift = nn.Parameter(0.01 * torch.randn(width, generator=generator))
+        self.on = False
+        module.register_forward_hook(self.hook)
+
+    def hook(self, module, inputs, output):
+        if not self.on:
+            return output
+        if isinstance(output, Embedded):
+            return replace(output, pooled=output.pooled + self.shift)
+        return output.with_(num=output.num + self.shift)
+
+    def parameters(self):
+        return [self.shift]
+
+    def enable(self, on):
+        self.on = on
+
+    def state(self):
+        return {"shift": self.shift.detach()}
+
+    def load(self, state):
+        with torch.no_grad():
+            self.shift.copy_(state["shift"])
+
+
+class PerClass(StrategySpec):
+    """(b) One branch per class, each with an adapter on the backbone and one on the conditioner."""
+
+    @hookimpl
+    def strategy_amend_plan(self, ctx):
+        out = []
+        for leaf in ctx.plan.leaves():
+            for label in ctx.classes:
+                adapters = (Adapter(name="body", target="backbone", owner=ctx.path), Adapter(name="word", target="conditioner.0", owner=ctx.path))
+                out.append(leaf.with_(name=f"{leaf.name}-{label}", classes=(label,), adapters=adapters, trainable=(), serves=label))
+        kept = tuple(p for p in ctx.plan.phases if p not in ctx.plan.leaves())
+        return Plan(phases=kept + tuple(out))
+
+    @hookimpl
+    def strategy_adapt(self, ctx):
+        width = 1 if ctx.adapter.target == "backbone" else ctx.module.width
+        return Shift(ctx.module, width, ctx.generator)
+
+
+class LearnerOptions(Options):
+    judge: Component["evaluator"] | None = None
+    steps: int = 60
+
+
+class LinearLearner:
+    """Differentiable: logits are linear in the codec's soft features; trained in the shared loop."""
+
+    def __init__(self, ctx, options):
+        self.ctx, self.options = ctx, options
+        with ctx.runtime.seeded("toy-learner"):
+            self.net = nn.Linear(ctx.codec.space.width, len(ctx.dataset.classes))
+
+    def fit(self, parts):
+        used = [p for p in parts if p.weight]
+        x = torch.cat([self.ctx.codec.soft(self.ctx.codec.encode(p.records)) for p in used])
+        y = torch.tensor([CLASSES.index(v) for p in used for v in p.target])
+        phase = Phase(name="toy-learner", budget=Budget(steps=self.options.steps, batch=len(y), rate=0.1, ema=0.0))
+        self.net.requires_grad_(True)
+        loss = {"denoise": lambda draw: nn.functional.cross_entropy(self.net(x[draw.rows]), y[draw.rows], reduction="none")}
+        self.ctx.runtime.fit(Fitting(phase=phase, model=self.net, losses=loss, pools={"all": torch.arange(len(y))}))
+
+    def predict(self, records):
+        with torch.no_grad():
+            p = self.net(self.ctx.codec.soft(self.ctx.codec.encode(records))).softmax(1).numpy()
+        return Predictions(values=np.array(CLASSES, dtype=object)[p.argmax(1)], probabilities=p)
+
+    def logits(self, features):
+        return self.net(features)
+
+
+class Learner(LearnerSpec):
+    def __init__(self, options):
+        self.options = options
+
+    @hookimpl
+    def learner_build(self, ctx):
+        learner = LinearLearner(ctx, self.options)
+        learner.judge = ctx.parts.get("judge")
+        return learner
+
+
+class EvaluatorOptions(Options):
+    student: Component["learner"] | None = None
+    fail: bool = False
+    name: str = "toy_accuracy"
+
+
+class Evaluator(EvaluatorSpec):
+    def __init__(self, options):
+        self.options = options
+
+    @hookimpl
+    def evaluator_measure(self, ctx):
+        if self.options.fail:
+            raise RuntimeError("this evaluator always fails")
+        truth = ctx.dataset.target[ctx.dataset.rows("test")]
+        found = [
+            Metric(name=self.options.name, value=float(np.mean(p.values == truth)), source=source, direction="higher", n=len(truth))
+            for source, p in ctx.predictions.items()
+        ]
+        if self.options.student is not None:
+            found.append(Metric(name="has_student", value=float(hasattr(ctx.parts["student"], "learner_build"))))
+        return found
+
+    @hookimpl
+    def evaluator_draw(self, ctx):
+        return []
+
+
+class Watcher(LifecycleSpec):
+    """Writes what it sees beside the run; raises once, to be muted."""
+
+    @hookimpl
+    def samples_ready(self, ctx):
+        Path(ctx.folder, "seen.txt").write_text("samples")
+
+    @hookimpl
+    def run_started(self, ctx):
+        raise RuntimeError("observers never end a run")
+
+
+class First(AcquisitionSpec):
+    @hookimpl
+    def acquisition_score(self, ctx):
+        return ctx.logits[:, 0]
