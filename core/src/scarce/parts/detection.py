@@ -16,6 +16,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from scarce.contract import EvaluatorContext, EvaluatorSpec, Figure, Metric, hookimpl, take
 from scarce.parts.config import Detection as DetectionOptions
@@ -39,7 +40,9 @@ def two_sample_auc(first: Vectors, second: Vectors, *, folds: int, seed: int) ->
     x = np.concatenate([first, second])
     y = np.repeat([1, 0], [len(first), len(second)])
     splits = StratifiedKFold(min(folds, len(first)), shuffle=True, random_state=seed)
-    scores = cross_val_predict(_classifier(len(first), seed), x, y, cv=splits, method="predict_proba")[:, 1]
+    # Tables are small: a second thread costs more in waiting than it brings.
+    with threadpool_limits(1):
+        scores = cross_val_predict(_classifier(len(first), seed), x, y, cv=splits, method="predict_proba")[:, 1]
     return float(roc_auc_score(y, scores))
 
 

@@ -1,0 +1,147 @@
+"""Three lights - usable, similar, private - and one sentence why; and which baselines copy their training rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from scarce.report.statistics import FEWEST_SEEDS, MAIN_METRIC, TOO_FEW, Child, Row, find, paired, summarise
+
+Light = Literal["green", "amber", "red", "grey"]
+FEWEST_TEST_ROWS = 30
+USABLE, NEARLY_USABLE = 0.95, 0.85
+SIMILAR, NEARLY_SIMILAR = 1.25, 2.0
+NEAR_DCR, MOST_SHARE, FAR_SHARE = 0.85, 0.55, 0.6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """lights: "usable", "similar", "private" to a colour; reasons: why, by the same names; sentence: all in one."""
+
+    lights: Mapping[str, Light]
+    sentence: str
+    reasons: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flag:
+    """A source that copies its training rows, and the number that shows it."""
+
+    source: str
+    reason: str
+
+
+_PHRASES: Mapping[str, Mapping[str, str]] = {
+    "usable": {
+        "green": "train a model as well as real rows do",
+        "amber": "train a model nearly as well as real rows do",
+        "red": "train a worse model than real rows do",
+    },
+    "similar": {"green": "look like real ones", "amber": "look roughly like real ones", "red": "don't look like real ones"},
+    "private": {"green": "show no sign of copying", "amber": "may lie too near to training rows", "red": "copy training rows"},
+}
+
+
+def judge(children: Sequence[Child], task: str, arm: str | None = None) -> Verdict:
+    """The verdict on one arm's synthetic data (default: the first arm)."""
+    arm = arm if arm is not None or not children else children[0].arm
+    own = [c for c in children if c.arm == arm]
+    rows = summarise(own)
+    found = {"usable": _usable(own, rows, task), "similar": _similar(rows), "private": _private(rows, "synthetic")}
+    lights = {name: light for name, (light, _) in found.items()}
+    reasons = {name: reason for name, (_, reason) in found.items()}
+    return Verdict(lights=lights, reasons=reasons, sentence=_sentence(lights, reasons, len({c.seed for c in own})))
+
+
+def _sentence(lights: Mapping[str, Light], reasons: Mapping[str, str], seeds: int) -> str:
+    said = [_PHRASES[name][light] for name, light in lights.items() if light != "grey"]
+    text = f"The synthetic rows {' and '.join([', '.join(said[:-1]), said[-1]] if said[1:] else said)}." if said else ""
+    if seeds < FEWEST_SEEDS:
+        return f"{seeds} of at least {FEWEST_SEEDS} runs: {TOO_FEW} whether they help a model. {text}".rstrip()
+    return text or "Nothing can be said of the synthetic rows."
+
+
+def _usable(own: Sequence[Child], rows: Sequence[Row], task: str) -> tuple[Light, str]:
+    metric = MAIN_METRIC.get(task)
+    if metric is None:
+        return "grey", "the data has no target, so no model was trained on it"
+    synthetic, real = find(rows, metric), find(rows, metric, "real")
+    if synthetic is None or real is None:
+        return "grey", f"{metric} could not be measured on synthetic and on real rows"
+    values = f"{metric} {synthetic.mean:.3f} trained on synthetic, {real.mean:.3f} on real"
+    if real.n < FEWEST_TEST_ROWS:
+        return "grey", f"too few real records for a claim ({real.n} test rows): {values}"
+    if real.mean <= max(0.0, real.ceiling or 0.0):
+        return "grey", f"the model trained on real rows predicts no better than a constant: {values}"
+    ratio = synthetic.mean / real.mean
+    reason = f"{values} ({100 * ratio:.0f} % of real)" + _help(own, metric)
+    if synthetic.n_seeds < FEWEST_SEEDS:
+        return "grey", f"{TOO_FEW} ({synthetic.n_seeds} of {FEWEST_SEEDS}): {reason}"
+    return ("green" if ratio >= USABLE else "amber" if ratio >= NEARLY_USABLE else "red"), reason
+
+
+def _help(own: Sequence[Child], metric: str) -> str:
+    """Whether adding the synthetic rows to the real ones helps."""
+    both = paired(own, "both", "real", metric)
+    if both.n == 0:
+        return ""
+    interval = "" if both.low is None or both.high is None else f" [{both.low:+.3f}, {both.high:+.3f}]"
+    return f"; real + synthetic against real alone {both.mean:+.3f}{interval}: {both.verdict}"
+
+
+def _similar(rows: Sequence[Row]) -> tuple[Light, str]:
+    detection, distance = find(rows, "c2st_auc"), find(rows, "correlation_distance")
+    also = f"; a classifier tells them from real with area {detection.mean:.2f} (0.5: not at all)" if detection else ""
+    if distance is None or not distance.floor:
+        return "grey", "no distance to the real data with its noise floor was measured" + also
+    ratio = distance.mean / distance.floor
+    reason = f"correlation distance {distance.mean:.3f}, {ratio:.2f} × that of real hold-out rows{also}"
+    return ("green" if ratio <= SIMILAR else "amber" if ratio <= NEARLY_SIMILAR else "red"), reason
+
+
+def _private(rows: Sequence[Row], source: str) -> tuple[Light, str]:
+    checks = [c for c in (_copies(rows, source), _distance(rows, source), _share(rows, source)) if c]
+    if not checks:
+        return "grey", "privacy was not measured"
+    order: tuple[Light, ...] = ("red", "amber", "green")
+    light = min((c[0] for c in checks), key=order.index)
+    return light, "; ".join(reason for _, reason in checks)
+
+
+def _copies(rows: Sequence[Row], source: str) -> tuple[Light, str] | None:
+    row = find(rows, "exact_copies", source)
+    if row is None:
+        return None
+    real = row.floor or 0.0
+    reason = f"{100 * row.mean:.1f} % exact copies (real hold-out rows: {100 * real:.1f} %)"
+    # A row or two of chance collisions in a small table is not a copying generator.
+    return ("green" if row.mean <= real else "amber" if row.mean <= real + max(0.01, 1.5 / max(row.n, 1)) else "red"), reason
+
+
+def _distance(rows: Sequence[Row], source: str) -> tuple[Light, str] | None:
+    row = find(rows, "dcr_median", source)
+    if row is None or row.floor is None:
+        return None
+    reason = f"median distance to the nearest training row {row.mean:.3g} (real hold-out rows: {row.floor:.3g})"
+    return ("green" if row.mean >= NEAR_DCR * row.floor else "amber" if row.mean >= 0.5 * row.floor else "red"), reason
+
+
+def _share(rows: Sequence[Row], source: str) -> tuple[Light, str] | None:
+    row = find(rows, "holdout_share", source)
+    if row is None:
+        return None
+    reason = f"{100 * row.mean:.0f} % lie nearer to training than to hold-out rows (ideal 50 %)"
+    low = row.mean - 0.98 / math.sqrt(max(row.n, 1)) if row.low is None else row.low
+    # Nearer to the hold-out than to the training rows betrays nobody, so only the upper side is a light.
+    meets, small = low <= MOST_SHARE, row.mean < FAR_SHARE
+    return ("green" if meets and small else "amber" if meets or small else "red"), reason
+
+
+def flags(children: Sequence[Child]) -> list[Flag]:
+    """Sources whose privacy light would be red, synthetic data and baselines alike; a bootstrap copy is always one."""
+    rows = summarise(children)
+    sources = dict.fromkeys(r.source for r in rows if r.metric in ("exact_copies", "dcr_median"))
+    found = ((source, _private(rows, source)) for source in sources)
+    return [Flag(source=source, reason=reason) for source, (light, reason) in found if light == "red"]

@@ -1,0 +1,24 @@
+"""Writes the report of a run folder in the best form that is installed."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from scarce.report.results import Results
+from scarce.report.text import short_html, write_text
+from scarce.runtime.files import write_bytes
+
+__all__ = ["short_html", "write_report"]
+
+
+def write_report(folder: Path, results: Results) -> Path:
+    """Write report.html, or report.txt where plotly or jinja2 is absent; an older one in the other form goes."""
+    if find_spec("plotly") is None or find_spec("jinja2") is None:
+        path, other = write_text(folder / "report.txt", results), folder / "report.html"
+    else:
+        from scarce.report.html import render
+
+        path, other = write_bytes(folder / "report.html", render(results).encode()), folder / "report.txt"
+    other.unlink(missing_ok=True)
+    return path
