@@ -11,7 +11,7 @@ from scarce.contract.condition import Prompt
 from scarce.contract.contexts import WriteContext
 from scarce.errors import DataError, RunError
 from scarce.report.results import Results
-from scarce.report.text import short_html
+from scarce.report.write import short_html
 from scarce.run.assembly import assemble
 from scarce.run.experiment import Experiment, collect, proceed, start
 from scarce.run.folder import children, new_folder, read_recipe, refuse_changes

@@ -71,8 +71,13 @@ def check_recipe(recipe: Recipe, catalogue: Catalogue) -> list[Named]:
         raise RecipeError("backbone: a recipe needs [backbone], or [generator] with from", hint="scarce plugins list")
     components = named_components(recipe)
     rows = [catalogue.find(part.role, part.name) for part in components]
-    for part in components:
+    if recipe.generator.source is None:
+        check(rows, CORE_PROVIDES, catalogue=catalogue)
+    waiting = list(components)
+    while waiting:
+        part = waiting.pop()
         inner = nested(load_options(catalogue, part.role, part.name, part.options, part.path))
+        waiting += [Named(*found) for found in inner]
         rows += [catalogue.find(role, name) for _, role, name, _ in inner]
     if recipe.generator.source is None:
         check(rows, CORE_PROVIDES, catalogue=catalogue)

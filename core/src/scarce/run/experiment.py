@@ -7,7 +7,6 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from scarce.contract.plan import Phase
 from scarce.contract.results import Figure
 from scarce.report.results import Results
 from scarce.report.statistics import Child
-from scarce.report.text import write_text
+from scarce.report.write import write_report
 from scarce.run.assembly import check_recipe
 from scarce.run.folder import children, read_recipe, write_recipe
 from scarce.run.provenance import write_card
@@ -116,10 +115,5 @@ def report(folder: Path) -> Results:
     samples = ", ".join(sorted({str(child.counts["synthetic"]) for child in out.children}))
     card = {**out.data_card, "name": out.name, "source": out.data_card["name"], "samples": samples, "command": out.command}
     write_card(folder, card, out.summary)
-    if find_spec("plotly") and find_spec("jinja2"):
-        from scarce.report.html import write_report
-
-        write_report(folder / "report.html", out)
-    else:
-        write_text(folder / "report.txt", out)
+    write_report(folder, out)
     return out

@@ -94,7 +94,9 @@ def obtain_generator(
     """Train this run's generator phase by phase, or open the parent's that `generator.from` names."""
     recipe, folder = job.recipe, job.folder
     if recipe.generator.source is not None:
-        return parent_generator(recipe, folder, job.catalogue, runtime)
+        parent = parent_generator(recipe, folder, job.catalogue, runtime)
+        write_json(folder / "plan.json", parent.model.plan.to_json())
+        return parent
     began = time.monotonic(), time.process_time()
     model, process = prepare(job, dataset, codec, assembly, runtime)
     inputs = model.conditions.prepare(record_prompts(dataset, recipe, assembly))
