@@ -10,8 +10,8 @@ from importlib import resources
 from typing import Any
 
 from scarce.contract.results import Figure
-from scarce.report.results import METRICS, SOURCES, Results, shown, tables
-from scarce.report.statistics import MAIN_METRIC, Comparison, find, paired, summarise
+from scarce.report.results import Results, shown, tables
+from scarce.report.statistics import MAIN_METRIC, METRICS, SOURCES, Comparison, find, paired, summarise
 from scarce.report.text import TITLES, interval_note
 from scarce.report.verdict import flags
 

@@ -8,19 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from scarce.contract.results import Figure
-from scarce.report.statistics import MAIN_METRIC, Child, Row, find, summarise
+from scarce.report.statistics import MAIN_METRIC, METRICS, SOURCES, Child, Row, find, summarise
 from scarce.report.verdict import Verdict, flags, judge
 
-SOURCES = {
-    "real": "real only", "synthetic": "synthetic", "both": "real + synthetic", "marginals": "marginals",
-    "smote": "SMOTE-like", "bootstrap": "bootstrap copy",
-}  # fmt: skip
-METRICS = {
-    "macro_f1": "macro-F1", "accuracy": "accuracy", "roc_auc": "ROC-AUC", "r2": "R²", "rmse": "RMSE",
-    "correlation_distance": "correlation distance", "correlation_frobenius": "Frobenius", "column_shape": "column shape",
-    "column_shape_worst": "worst columns", "c2st_auc": "detection AUC", "dcr_median": "DCR median", "nndr_median": "NNDR median",
-    "holdout_share": "hold-out share", "exact_copies": "exact copies",
-}  # fmt: skip
 UTILITY = ("utility", "macro_f1", "accuracy", "roc_auc", "r2", "rmse")
 FIDELITY = (
     "correlation",
@@ -67,11 +57,12 @@ class Results:
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """One line of a table; kind is "synthetic", "baseline", "reference" or "flagged"."""
+    """One line of a table; kind is "synthetic", "baseline" or "reference"; mark a word of warning."""
 
     label: str
     cells: tuple[str, ...]
     kind: str = "baseline"
+    mark: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +93,7 @@ def _cell(row: Row | None) -> str:
 
 
 def _column(row: Row) -> str:
-    arrow = {"higher": " ↑", "lower": " ↓", "none": ""}.get(row.direction, f" → {shown(row.target, row.metric)}")
+    arrow = {"higher": " ↑", "lower": " ↓", "none": ""}.get(row.direction, f" → {row.target:g}" if row.target is not None else "")
     return METRICS.get(row.metric, row.metric.replace("_", " ")) + arrow + (f" ({row.unit})" if row.unit else "")
 
 
@@ -111,12 +102,12 @@ def tables(results: Results) -> list[Table]:
     rows = summarise(results.children)
     named = {"utility": UTILITY, "fidelity": FIDELITY, "privacy": PRIVACY}
     rest = tuple(dict.fromkeys(r.metric for r in rows if r.metric not in UTILITY + FIDELITY + PRIVACY))
-    flagged = {flag.source for flag in flags(results.children)}
+    marks = {flag.source: flag.word for flag in flags(results.children)}
     made = ((section, [r for r in rows if r.metric in metrics]) for section, metrics in (*named.items(), ("more", rest)))
-    return [_table(section, found, results, flagged) for section, found in made if found]
+    return [_table(section, found, results, marks) for section, found in made if found]
 
 
-def _table(section: str, rows: Sequence[Row], results: Results, flagged: set[str]) -> Table:
+def _table(section: str, rows: Sequence[Row], results: Results, marks: Mapping[str, str]) -> Table:
     keys = [k for k in dict.fromkeys((r.evaluator, r.metric) for r in rows) if any(math.isfinite(r.mean) for r in rows if _key(r) == k)]
     heads = [next(r for r in rows if _key(r) == k) for k in keys]
     twice = {r.metric for r in heads if [h.metric for h in heads].count(r.metric) > 1}
@@ -127,14 +118,14 @@ def _table(section: str, rows: Sequence[Row], results: Results, flagged: set[str
     for arm, source in pairs:
         own = [next((r for r in rows if (r.arm, r.source) == (arm, source) and _key(r) == k), None) for k in keys]
         label = SOURCES.get(source, source) if len(results.arms) < 2 else f"{arm} · {SOURCES.get(source, source)}"
-        kind = "flagged" if source in flagged else "synthetic" if source == "synthetic" else "baseline"
-        lines.append(Line(label=label, cells=tuple(map(_cell, own)), kind=kind))
+        kind = "synthetic" if source == "synthetic" else "baseline"
+        lines.append(Line(label=label, cells=tuple(map(_cell, own)), kind=kind, mark=marks.get(source, "")))
     lines += _references(section, heads)
     if section == "utility":
         columns, lines = _with_percent(columns, lines, pairs, rows, results.task)
-    notes = tuple(dict.fromkeys(r.note for r in rows if r.note and r.source == "synthetic"))
+    notes = {r.note: f"{METRICS.get(r.metric, r.metric)}: {r.note}" for r in reversed(rows) if r.note and r.source == "synthetic"}
     failures = dict.fromkeys(f"{METRICS.get(r.metric, r.metric)}, {SOURCES.get(r.source, r.source)}: {r.error}" for r in rows if r.error)
-    return Table(section=section, columns=columns, lines=tuple(lines), notes=notes, failures=tuple(failures))
+    return Table(section=section, columns=columns, lines=tuple(lines), notes=tuple(reversed(notes.values())), failures=tuple(failures))
 
 
 def _key(row: Row) -> tuple[str, str]:
@@ -144,9 +135,7 @@ def _key(row: Row) -> tuple[str, str]:
 def _references(section: str, heads: Sequence[Row]) -> list[Line]:
     """What perfect and what useless data would score; for utility, real rows are a line of their own already."""
     said = {"utility": ("", "always the same answer"), "privacy": ("real hold-out rows", "")}
-    best, worst = said.get(
-        section, ("real hold-out rows", "unrelated columns") if section == "fidelity" else ("perfect data", "useless data")
-    )
+    best, worst = said.get(section, ("real hold-out rows" if section == "fidelity" else "perfect data", "useless data"))
     made = [(best, [r.floor for r in heads]), (worst, [r.ceiling for r in heads])]
     return [
         Line(label=label, cells=tuple(shown(v, r.metric) for v, r in zip(values, heads, strict=True)), kind="reference")
@@ -164,5 +153,7 @@ def _with_percent(
         row, real = find(rows, metric, source, arm), find(rows, metric, "real", arm)
         cells.append(f"{100 * row.mean / real.mean:.0f} %" if row and real and real.mean > 0 else "–")
     cells += ["–"] * (len(lines) - len(cells))
-    widened = [Line(label=line.label, cells=(*line.cells, cell), kind=line.kind) for line, cell in zip(lines, cells, strict=True)]
+    widened = [
+        Line(label=line.label, cells=(*line.cells, cell), kind=line.kind, mark=line.mark) for line, cell in zip(lines, cells, strict=True)
+    ]
     return (*columns, "% of real"), widened

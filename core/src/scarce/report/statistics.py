@@ -15,6 +15,16 @@ from scarce.contract.results import Direction
 FEWEST_SEEDS = 5
 TOO_FEW = "too few runs to say"
 MAIN_METRIC = {"classification": "macro_f1", "regression": "r2"}
+SOURCES = {
+    "real": "real only", "synthetic": "synthetic", "both": "real + synthetic", "marginals": "marginals",
+    "smote": "SMOTE-like", "bootstrap": "bootstrap copy",
+}  # fmt: skip
+METRICS = {
+    "macro_f1": "macro-F1", "accuracy": "accuracy", "roc_auc": "ROC-AUC", "r2": "R²", "rmse": "RMSE",
+    "correlation_distance": "correlation distance", "correlation_frobenius": "Frobenius", "column_shape": "column shape",
+    "column_shape_worst": "worst columns", "c2st_auc": "detection AUC", "dcr_median": "DCR median", "nndr_median": "NNDR median",
+    "holdout_share": "hold-out share", "exact_copies": "exact copies",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import io
 from pathlib import Path
 
 from rich import box
@@ -12,7 +13,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from scarce.report.results import Results, Table, tables
-from scarce.report.statistics import FEWEST_SEEDS
+from scarce.report.statistics import FEWEST_SEEDS, SOURCES
 from scarce.report.verdict import Verdict, flags
 from scarce.runtime.files import write_bytes
 
@@ -37,7 +38,9 @@ def terminal_summary(results: Results) -> RenderableType:
         *(_rich(t) for t in made),
         Text(interval_note(results), style="dim"),
     ]
-    parts += [Text(f"! {flag.source} copies its training rows: {flag.reason}", style="dim") for flag in flags(results.children)]
+    parts += [
+        Text(f"! {SOURCES.get(flag.source, flag.source)}, {flag.word}: {flag.reason}", style="dim") for flag in flags(results.children)
+    ]
     parts += [Text(f"! not measured: {failure}", style="yellow") for table in made for failure in table.failures]
     return Group(*parts)
 
@@ -56,13 +59,13 @@ def _rich(table: Table) -> RichTable:
         out.add_column(escape(column), justify="right")
     for line in table.lines:
         style = {"synthetic": "bold", "reference": "dim italic"}.get(line.kind, "")
-        out.add_row(escape(line.label + (" (copies)" if line.kind == "flagged" else "")), *map(escape, line.cells), style=style)
+        out.add_row(escape(line.label + (f" ({line.mark})" if line.mark else "")), *map(escape, line.cells), style=style)
     return out
 
 
 def write_text(path: Path, results: Results) -> Path:
     """The whole report as plain text, atomically."""
-    console = Console(width=120, color_system=None, record=True, quiet=True)
+    console = Console(width=120, color_system=None, record=True, file=io.StringIO())
     console.print(Text(f"{results.name}\n{results.summary}\n"))
     console.print(terminal_summary(results))
     verdict = results.verdict()
@@ -91,7 +94,7 @@ def short_html(results: Results) -> str:
 def _html_table(table: Table) -> str:
     head = "".join(f"<th>{html.escape(c)}</th>" for c in ("", *table.columns))
     body = "".join(
-        f"<tr><th>{html.escape(line.label)}{' (copies)' if line.kind == 'flagged' else ''}</th>"
+        f"<tr><th>{html.escape(line.label)}{html.escape(line.mark and f' ({line.mark})')}</th>"
         + "".join(f"<td>{html.escape(cell)}</td>" for cell in line.cells) + "</tr>"
         for line in table.lines
     )  # fmt: skip

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from scarce.report.statistics import FEWEST_SEEDS, MAIN_METRIC, TOO_FEW, Child, Row, find, paired, summarise
+from scarce.report.statistics import FEWEST_SEEDS, MAIN_METRIC, METRICS, TOO_FEW, Child, Row, find, paired, summarise
 
 Light = Literal["green", "amber", "red", "grey"]
 FEWEST_TEST_ROWS = 30
@@ -27,9 +27,10 @@ class Verdict:
 
 @dataclass(frozen=True, kw_only=True)
 class Flag:
-    """A source that copies its training rows, and the number that shows it."""
+    """A source that lies too near its training rows: word is "copies" or "too near", reason the numbers."""
 
     source: str
+    word: str
     reason: str
 
 
@@ -40,7 +41,7 @@ _PHRASES: Mapping[str, Mapping[str, str]] = {
         "red": "train a worse model than real rows do",
     },
     "similar": {"green": "look like real ones", "amber": "look roughly like real ones", "red": "don't look like real ones"},
-    "private": {"green": "show no sign of copying", "amber": "may lie too near to training rows", "red": "copy training rows"},
+    "private": {"green": "show no sign of copying", "amber": "may lie near to training rows", "red": "lie too near to training rows"},
 }
 
 
@@ -69,8 +70,8 @@ def _usable(own: Sequence[Child], rows: Sequence[Row], task: str) -> tuple[Light
         return "grey", "the data has no target, so no model was trained on it"
     synthetic, real = find(rows, metric), find(rows, metric, "real")
     if synthetic is None or real is None:
-        return "grey", f"{metric} could not be measured on synthetic and on real rows"
-    values = f"{metric} {synthetic.mean:.3f} trained on synthetic, {real.mean:.3f} on real"
+        return "grey", f"{METRICS[metric]} could not be measured on synthetic and on real rows"
+    values = f"{METRICS[metric]} {synthetic.mean:.3f} trained on synthetic, {real.mean:.3f} on real"
     if real.n < FEWEST_TEST_ROWS:
         return "grey", f"too few real records for a claim ({real.n} test rows): {values}"
     if real.mean <= max(0.0, real.ceiling or 0.0):
@@ -106,8 +107,8 @@ def _private(rows: Sequence[Row], source: str) -> tuple[Light, str]:
     if not checks:
         return "grey", "privacy was not measured"
     order: tuple[Light, ...] = ("red", "amber", "green")
-    light = min((c[0] for c in checks), key=order.index)
-    return light, "; ".join(reason for _, reason in checks)
+    checks.sort(key=lambda check: order.index(check[0]))
+    return checks[0][0], "; ".join(reason for _, reason in checks)
 
 
 def _copies(rows: Sequence[Row], source: str) -> tuple[Light, str] | None:
@@ -144,4 +145,7 @@ def flags(children: Sequence[Child]) -> list[Flag]:
     rows = summarise(children)
     sources = dict.fromkeys(r.source for r in rows if r.metric in ("exact_copies", "dcr_median"))
     found = ((source, _private(rows, source)) for source in sources)
-    return [Flag(source=source, reason=reason) for source, (light, reason) in found if light == "red"]
+    return [
+        Flag(source=source, word="copies" if (_copies(rows, source) or ("grey",))[0] == "red" else "too near", reason=reason)
+        for source, (light, reason) in found if light == "red"
+    ]  # fmt: skip

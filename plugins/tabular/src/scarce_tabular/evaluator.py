@@ -19,6 +19,7 @@ from scarce_tabular.config import Utility as UtilityOptions
 
 Array = npt.NDArray[Any]
 NAN = float("nan")
+_COLOURS = [[0.0, "#b5482a"], [0.5, "#ffffff"], [1.0, "#2a5ea8"]]
 
 
 class Utility(EvaluatorSpec):
@@ -45,7 +46,6 @@ class Utility(EvaluatorSpec):
             Metric(
                 name=name, value=value, source=source, n=int(known.sum()), floor=_finite(floor.get(name)), ceiling=_finite(ceiling[name]),
                 direction="lower" if name == "rmse" else "higher", error="" if np.isfinite(value) else _why(known, name),
-                note=f"learner {ctx.learner}" if ctx.learner else "",
             )
             for source, scores in found.items() for name, value in scores.items()
         ]  # fmt: skip
@@ -230,7 +230,7 @@ def heat_maps(real: Array, synthetic: Array, names: tuple[str, ...]) -> Figure:
         (("real", real, 1.0), ("synthetic", synthetic, 1.0), ("real − synthetic", real - synthetic, limit))
     ):
         mark, domain = "" if k == 0 else str(k + 1), [0.355 * k, 0.355 * k + 0.29]
-        scale = {"colorscale": "RdBu", "reversescale": True, "zmin": -top, "zmax": top, "showscale": k > 0}
+        scale = {"colorscale": _COLOURS, "zmin": -top, "zmax": top, "showscale": k > 0}
         bar = {"colorbar": {"x": domain[1] + 0.005, "thickness": 8, "len": 0.9}}
         traces.append(
             {"type": "heatmap", "z": np.round(z, 3).tolist(), "xaxis": f"x{mark}", "yaxis": f"y{mark}", "name": title, **scale, **bar}
@@ -275,7 +275,7 @@ class Shape(EvaluatorSpec):
 
     @hookimpl
     def evaluator_draw(self, ctx: EvaluatorContext) -> list[Figure]:
-        """Bars of every column's similarity, worst first, beside real hold-out rows."""
+        """Dots of every column's similarity, worst first, beside real hold-out rows."""
         columns, synthetic = columns_of(ctx.dataset), ctx.samples.get("synthetic")
         if synthetic is None or len(synthetic) == 0 or not columns.names:
             return []
@@ -283,16 +283,15 @@ class Shape(EvaluatorSpec):
         ours = similarities(train, _capped(synthetic, self.options.rows, ctx.seed), columns)
         theirs = similarities(train, held, columns) if len(held) else {}
         order = sorted(ours, key=ours.__getitem__)[:30]
-        x = [str(name) for name in order]
-        traces = [{"type": "bar", "name": "synthetic", "x": x, "y": [round(ours[c], 4) for c in order], "marker": {"color": "#d9622b"}}]
-        if theirs:
-            y = [round(theirs[c], 4) for c in order]
-            traces.append(
-                {"type": "scatter", "mode": "markers", "name": "real hold-out", "x": x, "y": y, "marker": {"color": "#2f6fb0", "size": 8}}
-            )
+        dots = {"type": "scatter", "mode": "markers", "x": [str(name) for name in order]}
+        traces = [
+            {**dots, "name": name, "y": [round(found[c], 4) for c in order], "marker": {"color": colour, "size": 9}}
+            for name, found, colour in (("real hold-out", theirs, "#2f6fb0"), ("synthetic", ours, "#d9622b")) if found
+        ]  # fmt: skip
         layout = {
-            "yaxis": {"title": {"text": "similarity"}, "range": [min(0.8, *ours.values()), 1.0]},
+            "yaxis": {"title": {"text": "similarity to training rows"}},
             "xaxis": {"type": "category", "tickangle": -40},
+            "height": 360,
         }
         caption = "1 − KS for numbers and dates, 1 − TV for categories, worst first; missing values count."
         return [
