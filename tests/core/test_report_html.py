@@ -50,7 +50,8 @@ def body(page):
 def test_one_offline_file_with_everything_in_it(tmp_path):
     plan = [{"name": "train", "start": "base", "terms": [{"name": "denoise"}], "budget": {"steps": 800, "batch": 512}, "serves": "*"}]
     made = results(
-        figures=figures(), plan=plan, cost={"train": 7.5, "none": math.nan}, command="scarce run x --set 'a=<b>'", data_card={"notes": ["n"]},
+        figures=figures(), plan=plan, cost={"train": 7.5, "none": math.nan}, command="scarce run x --set 'a=<b>'",
+        data_card={"notes": ["n"]},
         provenance={"parts": [{"role": "learner", "sha256": "a" * 64}], "machine": {"cores": 2}},
     )  # fmt: skip
     path = write_report(tmp_path, made)

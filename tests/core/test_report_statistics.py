@@ -73,14 +73,11 @@ def test_paired_verdicts():
 
 
 def test_paired_knows_that_lower_or_nearer_is_better():
-    kids = [
-        Child(arm=arm, seed=s, metrics=[metric("rmse", 5 + s + d, direction="lower"), metric("c2st_auc", 0.6 + d / 10, direction="target", target=0.5)])
-        for arm, d in (("a", 0.0), ("b", 1.0)) for s in range(5)
-    ]  # fmt: skip
-    kids = [
-        Child(arm=k.arm, seed=k.seed, metrics=[{**m, "value": m["value"] + 0.01 * k.seed * (k.arm == "a")} for m in k.metrics])
-        for k in kids
-    ]
+    def both(seed, worse):
+        off = worse + 0.01 * seed * (worse == 0)
+        return [metric("rmse", 5 + seed + off, direction="lower"), metric("c2st_auc", 0.6 + off / 10, direction="target", target=0.5)]
+
+    kids = [Child(arm=arm, seed=s, metrics=both(s, worse)) for arm, worse in (("a", 0.0), ("b", 1.0)) for s in range(5)]
     assert paired(kids, ("a", "synthetic"), ("b", "synthetic"), "rmse").verdict == "better"
     assert paired(kids, ("b", "synthetic"), ("a", "synthetic"), "c2st_auc").verdict == "worse"
 
