@@ -82,7 +82,7 @@ def test_a_report_of_nothing_still_opens(tmp_path):
 
 def test_arms_are_compared_with_the_first(tmp_path):
     page = body(write_report(tmp_path, results(arms=("plain", "lora"))).read_text())
-    assert "synthetic of lora − plain" in page
+    assert "lora · synthetic − plain · synthetic" in page
     assert "lora · synthetic" in page
     assert "no evidence" in page
 

@@ -11,12 +11,11 @@ from typing import Any
 
 from scarce.contract.results import Figure
 from scarce.report.results import Results, shown, tables
-from scarce.report.statistics import MAIN_METRIC, METRICS, SOURCES, Comparison, find, paired, summarise
+from scarce.report.statistics import MAIN_METRIC, SOURCES, Comparison, label, paired, summarise
 from scarce.report.text import TITLES, interval_note
 from scarce.report.verdict import flags
 
 _COLOURS = {"real": "#2f6fb0", "synthetic": "#d9622b", "both": "#8d6bb8"}
-_PALETTE = ("#d9622b", "#2f6fb0", "#4f9d69", "#8d6bb8", "#b7791f", "#5b6470")
 
 
 def render(results: Results) -> str:
@@ -24,16 +23,14 @@ def render(results: Results) -> str:
     import jinja2
 
     source = resources.files("scarce.report").joinpath("report.html.j2").read_text(encoding="utf-8")
-    template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True).from_string(
-        source
-    )
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     bars = _bars(results)
     figures = [(f"plot-{i}", f) for i, f in enumerate([bars, *results.figures] if bars else results.figures)]
     plots = {mark: {"traces": f.traces, "layout": f.layout} for mark, f in figures if f.traces}
     cards = (("Data", results.data_card), ("Cost", results.cost), ("Provenance", results.provenance))
-    return template.render(
+    return environment.from_string(source).render(
         results=results, verdicts=[(arm, results.verdict(arm)) for arm in results.arms or ("",)], flags=flags(results.children),
-        sources=SOURCES, titles=TITLES, tables={t.section: t for t in tables(results)}, comparisons=_comparisons(results),
+        label=label, titles=TITLES, tables={t.section: t for t in tables(results)}, comparisons=_comparisons(results),
         figures={name: [(mark, f, _ready(f.html)) for mark, f in figures if _section(f) == name] for name in TITLES},
         seeds=_seeds(results), interval=interval_note(results), phases=[_phase(p) for p in results.plan],
         cards=[(title, _flat(facts)) for title, facts in cards if facts], plots=_json(plots), plotly=_plotly() if plots else "",
@@ -80,70 +77,54 @@ def _plain(value: Any) -> Any:
 
 def _bars(results: Results) -> Figure | None:
     """The main metric of each source with its interval over seeds, and every seed as a dot."""
-    metric = MAIN_METRIC.get(results.task, "")
+    metric, one = MAIN_METRIC.get(results.task, ""), len(results.arms) == 1
     rows = [r for r in summarise(results.children) if r.metric == metric and math.isfinite(r.mean)]
     if not rows:
         return None
     traces: list[dict[str, Any]] = []
-    order = [s for s in SOURCES if any(r.source == s for r in rows)]
-    order += [s for s in dict.fromkeys(r.source for r in rows) if s not in order]
-    for arm, colour in zip(results.arms, _PALETTE * len(results.arms), strict=False):
-        found = [r for s in order if (r := find(rows, metric, s, arm))]
-        x = [SOURCES.get(r.source, r.source) for r in found]
-        colours = [_COLOURS.get(r.source, "#aeb6c1") for r in found] if len(results.arms) == 1 else colour
+    order = {source: i for i, source in enumerate(SOURCES)}
+    for arm in results.arms:
+        found = sorted((r for r in rows if r.arm == arm), key=lambda r: order.get(r.source, 2))
         spread = {"type": "data", "array": [0 if r.high is None else r.high - r.mean for r in found], "color": "#333", "thickness": 1.2}
-        bar = {"type": "bar", "name": arm, "x": x, "y": [r.mean for r in found], "error_y": spread, "marker": {"color": colours}}
-        dots = [(SOURCES.get(r.source, r.source), v) for r in found for v in r.values if math.isfinite(v)] if len(results.arms) == 1 else []
-        seeds = {"type": "scatter", "mode": "markers", "name": "one seed", "x": [d[0] for d in dots], "y": [d[1] for d in dots]}
-        traces += [bar, {**seeds, "marker": {"color": "rgba(20,20,20,.45)", "size": 5}}] if dots else [bar]
-    low = min(min(v for v in r.values if math.isfinite(v)) for r in rows)
-    layout: dict[str, Any] = {"yaxis": {"title": {"text": METRICS[metric]}, "range": [min(low, max(0.0, low - 0.1)), None]}}
-    layout |= {"barmode": "group", "showlegend": len(results.arms) > 1, "height": 340}
-    title = f"{METRICS[metric]} on real test rows, by what the model was trained on"
-    caption = (
-        f"Bars are means, {interval_note(results)}; dots are seeds. The axis does not start at zero."
-        if low > 0.1
-        else interval_note(results)
-    )
+        marker = {"marker": {"color": [_COLOURS.get(r.source, "#aeb6c1") for r in found]}} if one else {}
+        x, y = [label(r.source) for r in found], [r.mean for r in found]
+        traces.append({"type": "bar", "name": arm, "x": x, "y": y, "error_y": spread, **marker})
+    dots = [(label(r.source), v) for r in rows for v in r.values if math.isfinite(v)] if one else []
+    dot = {"type": "scatter", "mode": "markers", "name": "one seed", "marker": {"color": "rgba(20,20,20,.45)", "size": 5}}
+    traces += [{**dot, "x": [d[0] for d in dots], "y": [d[1] for d in dots]}] if dots else []
+    low = min(v for r in rows for v in r.values if math.isfinite(v))
+    axis = {"title": {"text": label(metric)}, "range": [min(low, max(0.0, low - 0.1)), None]}
+    title = f"{label(metric)} on real test rows, by what the model was trained on"
+    caption = f"Bars are means ({interval_note(results)}), dots are seeds." + (" The axis does not start at zero." if low > 0.1 else "")
+    layout = {"yaxis": axis, "barmode": "group", "showlegend": not one, "height": 340}
     return Figure(name="utility", title=title, caption=caption, traces=traces, layout=layout, section="utility")
 
 
 def _comparisons(results: Results) -> list[tuple[str, Comparison]]:
     """Paired over seeds: what synthetic rows add to real ones, and each arm against the first."""
-    metric = MAIN_METRIC.get(results.task)
-    if metric is None:
-        return []
-    sides = [
-        (f"{SOURCES[a]} − {SOURCES[b]}", (arm, a), (arm, b), arm)
-        for arm in results.arms
-        for a, b in (("both", "real"), ("synthetic", "real"))
-    ]
-    made = [(label if len(results.arms) == 1 else f"{arm}: {label}", a, b) for label, a, b, arm in sides]
-    made += [(f"synthetic of {arm} − {results.arms[0]}", (arm, "synthetic"), (results.arms[0], "synthetic")) for arm in results.arms[1:]]
-    found = [(label, paired(results.children, a, b, metric)) for label, a, b in made]
-    return [(f"{METRICS[metric]}: {label}", c) for label, c in found if c.n]
+    metric = MAIN_METRIC.get(results.task, "")
+    pairs = [((arm, a), (arm, "real")) for arm in results.arms for a in ("both", "synthetic")]
+    pairs += [((arm, "synthetic"), (results.arms[0], "synthetic")) for arm in results.arms[1:]]
+    found = [(f"{label(metric)}: {_side(results, a)} − {_side(results, b)}", paired(results.children, a, b, metric)) for a, b in pairs]
+    return [(name, c) for name, c in found if c.n]
+
+
+def _side(results: Results, side: tuple[str, str]) -> str:
+    return label(side[1]) if len(results.arms) == 1 else f"{side[0]} · {label(side[1])}"
 
 
 def _seeds(results: Results) -> list[tuple[str, str, list[str]]]:
     """Every value: metric, source, one text per child."""
-    many = len(results.arms) > 1
-    return [
-        (
-            METRICS.get(r.metric, r.metric),
-            (f"{r.arm} · " if many else "") + SOURCES.get(r.source, r.source),
-            [shown(v, r.metric) for v in r.values],
-        )
-        for r in summarise(results.children)
-    ]
+    rows = summarise(results.children)
+    return [(label(r.metric), _side(results, (r.arm, r.source)), [shown(v, r.metric) for v in r.values]) for r in rows]
 
 
 def _phase(phase: Mapping[str, Any]) -> tuple[str, ...]:
     """name, start, terms, adapters, budget, serves of a phase of the plan."""
     budget = phase.get("budget") or {}
     named = (", ".join(str(item.get("name", "")) for item in phase.get(part) or ()) for part in ("terms", "adapters"))
-    steps = ", ".join(
-        f"{budget[k]:g} {word}" for k, word in (("steps", "steps"), ("batch", "rows a step"), ("rate", "rate")) if k in budget
-    )
+    words = {"steps": "steps", "batch": "rows a step", "rate": "rate"}
+    steps = ", ".join(f"{budget[key]:g} {word}" for key, word in words.items() if key in budget)
     return (str(phase.get("name", "")), str(phase.get("start", "")), *named, steps, str(phase.get("serves", "")))
 
 
@@ -151,17 +132,14 @@ def _flat(facts: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     """Nested plain data as lines ("a.b", text); a list of mappings has one line each."""
     lines: list[tuple[str, str]] = []
     for key, value in facts.items():
-        if isinstance(value, Mapping):
-            lines += _flat(value, f"{prefix}{key}.")
-        elif isinstance(value, Sequence) and not isinstance(value, str):
-            lines.append((f"{prefix}{key}", ("\n" if any(isinstance(v, Mapping) for v in value) else ", ").join(map(_item, value)) or "–"))
-        else:
-            lines.append((f"{prefix}{key}", _item(value)))
+        lines += _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else [(f"{prefix}{key}", _item(value))]
     return lines
 
 
 def _item(value: Any) -> str:
     if isinstance(value, Mapping):
         return " · ".join(_item(v) for v in value.values() if v not in ("", None))
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ("\n" if any(isinstance(v, Mapping) for v in value) else ", ").join(map(_item, value)) or "–"
     text = f"{value:,.4g}" if isinstance(value, float) else str(value)
     return f"{text[:12]}…" if re.fullmatch("[0-9a-f]{40,}", text) else text

@@ -19,12 +19,19 @@ SOURCES = {
     "real": "real only", "synthetic": "synthetic", "both": "real + synthetic", "marginals": "marginals",
     "smote": "SMOTE-like", "bootstrap": "bootstrap copy",
 }  # fmt: skip
-METRICS = {
-    "macro_f1": "macro-F1", "accuracy": "accuracy", "roc_auc": "ROC-AUC", "r2": "R²", "rmse": "RMSE",
-    "correlation_distance": "correlation distance", "correlation_frobenius": "Frobenius", "column_shape": "column shape",
-    "column_shape_worst": "worst columns", "c2st_auc": "detection AUC", "dcr_median": "DCR median", "nndr_median": "NNDR median",
-    "holdout_share": "hold-out share", "exact_copies": "exact copies",
+SECTIONS = {
+    "utility": {"utility": "utility", "macro_f1": "macro-F1", "accuracy": "accuracy", "roc_auc": "ROC-AUC", "r2": "R²", "rmse": "RMSE"},
+    "fidelity": {
+        "correlation": "correlation", "correlation_distance": "correlation distance", "correlation_frobenius": "Frobenius",
+        "shape": "shape", "column_shape": "column shape", "column_shape_worst": "worst columns",
+        "detection": "detection", "c2st_auc": "detection AUC",
+    },
+    "privacy": {
+        "privacy": "privacy", "dcr_median": "DCR median", "nndr_median": "NNDR median", "holdout_share": "hold-out share",
+        "exact_copies": "exact copies",
+    },
 }  # fmt: skip
+METRICS = {name: label for labels in SECTIONS.values() for name, label in labels.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +128,11 @@ def _row(key: tuple[str, str, str, str], found: Sequence[Mapping[str, Any]]) -> 
         n=round(_mean([m.get("n") for m in found]) or 0), unit=str(first.get("unit", "")),
         note=next((str(m["note"]) for m in found if m.get("note")), ""), error=next((str(m["error"]) for m in found if m.get("error")), ""),
     )  # fmt: skip
+
+
+def label(name: str) -> str:
+    """A metric or source as people read it."""
+    return METRICS.get(name) or SOURCES.get(name) or name.replace("_", " ")
 
 
 def find(rows: Sequence[Row], metric: str, source: str = "synthetic", arm: str | None = None) -> Row | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import io
 from pathlib import Path
 
@@ -13,12 +12,11 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from scarce.report.results import Results, Table, tables
-from scarce.report.statistics import FEWEST_SEEDS, SOURCES
+from scarce.report.statistics import FEWEST_SEEDS, label
 from scarce.report.verdict import Verdict, flags
 from scarce.runtime.files import write_bytes
 
 COLOURS = {"green": "green", "amber": "yellow", "red": "red", "grey": "bright_black"}
-HEX = {"green": "#1a7f37", "amber": "#b7791f", "red": "#c0362c", "grey": "#8a8f98"}
 TITLES = {"utility": "Utility: train on it, test on real rows", "fidelity": "Fidelity", "privacy": "Privacy", "more": "More measures"}
 
 
@@ -32,15 +30,9 @@ def terminal_summary(results: Results) -> RenderableType:
     """A rich renderable: verdict line, then the numbers beside their baselines."""
     verdict = results.verdict()
     made = tables(results)
-    parts: list[RenderableType] = [
-        _lights(verdict),
-        Text(verdict.sentence),
-        *(_rich(t) for t in made),
-        Text(interval_note(results), style="dim"),
-    ]
-    parts += [
-        Text(f"! {SOURCES.get(flag.source, flag.source)}, {flag.word}: {flag.reason}", style="dim") for flag in flags(results.children)
-    ]
+    parts: list[RenderableType] = [_lights(verdict), Text(verdict.sentence)]
+    parts += [*map(_rich, made), Text(interval_note(results), style="dim")]
+    parts += [Text(f"! {label(flag.source)}, {flag.word}: {flag.reason}", style="dim") for flag in flags(results.children)]
     parts += [Text(f"! not measured: {failure}", style="yellow") for table in made for failure in table.failures]
     return Group(*parts)
 
@@ -80,22 +72,7 @@ def write_text(path: Path, results: Results) -> Path:
 
 
 def short_html(results: Results) -> str:
-    """Verdict and tables as an HTML fragment without scripts, for notebooks."""
-    verdict = results.verdict()
-    lights = " ".join(
-        f'<b style="color:{HEX[light]}" title="{html.escape(verdict.reasons[name])}">● {html.escape(name)}: {light}</b>'
-        for name, light in verdict.lights.items()
-    )
-    body = "".join(_html_table(table) for table in tables(results))
-    said = f"<b>{html.escape(results.name)}</b> {lights}<p>{html.escape(verdict.sentence)}</p>"
-    return f"<div>{said}{body}<small>{interval_note(results)}</small></div>"
-
-
-def _html_table(table: Table) -> str:
-    head = "".join(f"<th>{html.escape(c)}</th>" for c in ("", *table.columns))
-    body = "".join(
-        f"<tr><th>{html.escape(line.label)}{html.escape(line.mark and f' ({line.mark})')}</th>"
-        + "".join(f"<td>{html.escape(cell)}</td>" for cell in line.cells) + "</tr>"
-        for line in table.lines
-    )  # fmt: skip
-    return f"<table><caption>{html.escape(TITLES[table.section])}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    """The terminal's summary as an HTML fragment without scripts, for notebooks."""
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(Text(results.name, style="bold"), terminal_summary(results))
+    return console.export_html(inline_styles=True, code_format='<pre style="line-height:1.25">{code}</pre>')
