@@ -207,14 +207,15 @@ def test_fifty_columns_and_five_thousand_rows_take_about_a_second():
 
 def test_columns_follow_the_schema_before_the_type():
     frame = pd.DataFrame(
-        {"zip": [1, 2, 3] * 3, "key": list("abcdefghi"), "when": ["2020-01-02", "2021-01-01", None] * 3, "y": list("abc") * 3}
+        {"zip": [1, 2, 3] * 3, "key": list("abcdefghi"), "when": ["02/01/2020", "13/01/2020", None] * 3, "y": list("abc") * 3}
     )
     data = dataset(frame)
-    kinds = {"zip": {"kind": "category"}, "key": {"kind": "identifier"}, "when": {"kind": "date"}, "y": {"kind": "category"}}
+    kinds = [{"name": n, "kind": k} for n, k in (("zip", "category"), ("key", "identifier"), ("y", "category"))]
+    kinds.append({"name": "when", "kind": "date", "format": "%d/%m/%Y"})
     found = columns_of(Dataset(**{**vars(data), "schema": {"columns": kinds}}))
     assert (found.numeric, found.categorical, found.dropped) == (("when",), ("zip", "y"), ("key",))
-    assert numbers(frame.when)[:2].tolist() == [18263, 18628]
-    assert np.isnan(numbers(frame.when)[2])
+    assert found.numbers(frame, "when")[:2].tolist() == [18263, 18274]
+    assert np.isnan(found.numbers(frame, "when")[2])
     assert levels(frame.when)[2] == "(missing)"
     assert numbers(pd.Series([True, False, None], dtype="boolean"))[:2].tolist() == [1, 0]
     assert numbers(pd.Series(["1", "2.5", None]))[1] == 2.5

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import rankdata
 
-from scarce_tabular.columns import Columns, levels, numbers
+from scarce_tabular.columns import Columns, levels
 
 Matrix = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
@@ -22,7 +22,7 @@ MOST_LEVELS = 64
 
 def associations(records: Any, columns: Columns, *, method: str) -> Matrix:
     """[d, d] in the order of `columns.names`, in [-1, 1], diagonal 1; what can't be computed is 0."""
-    x = np.column_stack([numbers(records[c]) for c in columns.numeric]) if columns.numeric else np.zeros((len(records), 0))
+    x = np.column_stack([columns.numbers(records, c) for c in columns.numeric]) if columns.numeric else np.zeros((len(records), 0))
     if method == "spearman":
         x = np.column_stack([_ranks(column) for column in x.T]) if x.size else x
     codes = [_codes(levels(records[c])) for c in columns.categorical]

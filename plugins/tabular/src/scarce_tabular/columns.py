@@ -6,7 +6,7 @@ The kind comes from the data set's schema; a column the schema doesn't know is j
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,11 +21,15 @@ Numbers = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Columns:
-    """Names of columns by what they are; `dropped` are identifiers and columns constant on the training rows."""
+    """Names of columns by what they are.
+
+    dropped: identifiers and columns constant on the training rows; formats: strftime patterns of dates kept as text.
+    """
 
     numeric: tuple[str, ...]
     categorical: tuple[str, ...]
     dropped: tuple[str, ...] = ()
+    formats: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -34,33 +38,32 @@ class Columns:
 
     def without(self, name: str) -> Columns:
         """The same columns but one."""
-        keep = {part: tuple(c for c in getattr(self, part) if c != name) for part in ("numeric", "categorical", "dropped")}
-        return Columns(**keep)
+        numeric, categorical, dropped = (tuple(c for c in part if c != name) for part in (self.numeric, self.categorical, self.dropped))
+        return Columns(numeric=numeric, categorical=categorical, dropped=dropped, formats=self.formats)
+
+    def numbers(self, records: Any, name: str) -> Numbers:
+        """[n] values of a numeric column."""
+        return numbers(records[name], self.formats.get(name, ""))
 
 
 def columns_of(dataset: Dataset) -> Columns:
     """Sort the columns of a table, looking at its schema and at training rows only."""
     train = take(dataset.records, dataset.rows("train"))
-    kinds = _schema_kinds(dataset.schema)
+    known = {str(column.get("name")): column for column in dataset.schema.get("columns", ())}
     found: dict[str, list[str]] = {"numeric": [], "categorical": [], "dropped": []}
     for name in train.columns:
-        kind = kinds.get(str(name), "")
-        if kind in ("identifier", "id", "constant") or train[name].nunique(dropna=False) < 2:
+        kind = known.get(str(name), {}).get("kind", "")
+        if kind in ("identifier", "constant") or train[name].nunique(dropna=False) < 2:
             found["dropped"].append(name)
         elif kind:
             found["numeric" if kind in _NUMERIC else "categorical"].append(name)
         else:
             found["numeric" if _looks_numeric(train[name]) else "categorical"].append(name)
-    return Columns(**{part: tuple(names) for part, names in found.items()})
+    formats = {name: str(known[str(name)].get("format", "")) for name in found["numeric"] if str(name) in known}
+    return Columns(**{part: tuple(names) for part, names in found.items()}, formats=formats)
 
 
-_NUMERIC = ("number", "numeric", "integer", "int", "float", "continuous", "date", "datetime", "timedelta")
-
-
-def _schema_kinds(schema: Mapping[str, Any]) -> dict[str, str]:
-    columns = schema.get("columns", ())
-    pairs = columns.items() if isinstance(columns, Mapping) else ((c.get("name"), c) for c in columns)
-    return {str(name): str(c.get("kind", "")) if isinstance(c, Mapping) else str(c) for name, c in pairs}
+_NUMERIC = ("integer", "float", "date")
 
 
 def _looks_numeric(series: pd.Series) -> bool:
@@ -68,14 +71,13 @@ def _looks_numeric(series: pd.Series) -> bool:
     return not kinds.is_bool_dtype(series) and (kinds.is_numeric_dtype(series) or kinds.is_datetime64_any_dtype(series))
 
 
-def numbers(series: pd.Series) -> Numbers:
-    """[n] float64, dates as days since 1970, missing and infinite values as NaN."""
+def numbers(series: pd.Series, pattern: str = "") -> Numbers:
+    """[n] float64, dates (of text, read by `pattern`) as days since 1970, missing and infinite values as NaN."""
     kinds = pd.api.types
-    if not kinds.is_numeric_dtype(series) and not kinds.is_datetime64_any_dtype(series):
-        converted = pd.to_numeric(series, errors="coerce")
-        if converted.notna().sum() < series.notna().sum():
-            converted = pd.to_datetime(series, errors="coerce", format="mixed", utc=True)
-        series = converted
+    if pattern and not kinds.is_datetime64_any_dtype(series):
+        series = pd.to_datetime(series, errors="coerce", format=pattern)
+    elif not kinds.is_numeric_dtype(series) and not kinds.is_datetime64_any_dtype(series):
+        series = pd.to_numeric(series, errors="coerce")
     if kinds.is_datetime64_any_dtype(series):
         days = series.dt.tz_convert(None) if series.dt.tz is not None else series
         return np.asarray((days - pd.Timestamp(0)) / pd.Timedelta(days=1), dtype=np.float64)

@@ -12,7 +12,7 @@ from sklearn.metrics import accuracy_score, f1_score, r2_score, roc_auc_score, r
 
 from scarce.contract import Dataset, EvaluatorContext, EvaluatorSpec, Figure, Metric, Predictions, hookimpl, take
 from scarce_tabular.association import associations
-from scarce_tabular.columns import Columns, columns_of, levels, numbers
+from scarce_tabular.columns import Columns, columns_of, levels
 from scarce_tabular.config import Correlation as CorrelationOptions
 from scarce_tabular.config import Shape as ShapeOptions
 from scarce_tabular.config import Utility as UtilityOptions
@@ -325,7 +325,7 @@ class Shape(EvaluatorSpec):
 
 def similarities(real: Any, other: Any, columns: Columns) -> dict[str, float]:
     """Similarity in [0, 1] of every column by name."""
-    found = {name: 1 - _kolmogorov(numbers(real[name]), numbers(other[name])) for name in columns.numeric}
+    found = {name: 1 - _kolmogorov(columns.numbers(real, name), columns.numbers(other, name)) for name in columns.numeric}
     return found | {name: 1 - _total_variation(levels(real[name]), levels(other[name])) for name in columns.categorical}
 
 

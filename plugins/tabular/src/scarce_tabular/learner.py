@@ -28,7 +28,7 @@ from scarce.contract import (
     hookimpl,
 )
 from scarce.errors import DataError
-from scarce_tabular.columns import columns_of, levels, numbers
+from scarce_tabular.columns import columns_of, levels
 from scarce_tabular.config import CatBoost as CatBoostOptions
 from scarce_tabular.config import MlpLearner as MlpOptions
 
@@ -143,7 +143,7 @@ class Trees:
         return as_predictions(self.dataset, probabilities)
 
     def _features(self, records: Any) -> pd.DataFrame:
-        kept = {name: numbers(records[name]) for name in self.columns.numeric}
+        kept = {name: self.columns.numbers(records, name) for name in self.columns.numeric}
         return pd.DataFrame(kept | {name: levels(records[name]) for name in self.columns.categorical})
 
     def _pool(self, features: pd.DataFrame, target: Array | None = None, weights: Array | None = None) -> Pool:
