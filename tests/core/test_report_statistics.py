@@ -143,3 +143,8 @@ def test_nothing_measured_is_said_plainly():
     verdict = judge([], "none")
     assert set(verdict.lights.values()) == {"grey"}
     assert "0 of at least 5 runs" in verdict.sentence
+
+
+def test_flags_are_those_of_each_arm():
+    kids = children([privacy()], arm="plain") + children([privacy(near=0.1)], arm="lora")
+    assert [(f.arm, f.source) for f in flags(kids)] == [("lora", "synthetic")]

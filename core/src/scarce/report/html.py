@@ -6,11 +6,12 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from importlib import resources
 from typing import Any
 
 from scarce.contract.results import Figure
-from scarce.report.results import Results, shown, tables
+from scarce.report.results import Results, shown, side, tables
 from scarce.report.statistics import MAIN_METRIC, SOURCES, Comparison, label, paired, summarise
 from scarce.report.text import TITLES, interval_note
 from scarce.report.verdict import flags
@@ -30,7 +31,7 @@ def render(results: Results) -> str:
     cards = (("Data", results.data_card), ("Cost", results.cost), ("Provenance", results.provenance))
     return environment.from_string(source).render(
         results=results, verdicts=[(arm, results.verdict(arm)) for arm in results.arms or ("",)], flags=flags(results.children),
-        label=label, titles=TITLES, tables={t.section: t for t in tables(results)}, comparisons=_comparisons(results),
+        side=partial(side, results), titles=TITLES, tables={t.section: t for t in tables(results)}, comparisons=_comparisons(results),
         figures={name: [(mark, f, _ready(f.html)) for mark, f in figures if _section(f) == name] for name in TITLES},
         seeds=_seeds(results), interval=interval_note(results), phases=[_phase(p) for p in results.plan],
         cards=[(title, _flat(facts)) for title, facts in cards if facts], plots=_json(plots), plotly=_plotly() if plots else "",
@@ -105,18 +106,14 @@ def _comparisons(results: Results) -> list[tuple[str, Comparison]]:
     metric = MAIN_METRIC.get(results.task, "")
     pairs = [((arm, a), (arm, "real")) for arm in results.arms for a in ("both", "synthetic")]
     pairs += [((arm, "synthetic"), (results.arms[0], "synthetic")) for arm in results.arms[1:]]
-    found = [(f"{label(metric)}: {_side(results, a)} − {_side(results, b)}", paired(results.children, a, b, metric)) for a, b in pairs]
+    found = [(f"{label(metric)}: {side(results, *a)} − {side(results, *b)}", paired(results.children, a, b, metric)) for a, b in pairs]
     return [(name, c) for name, c in found if c.n]
-
-
-def _side(results: Results, side: tuple[str, str]) -> str:
-    return label(side[1]) if len(results.arms) == 1 else f"{side[0]} · {label(side[1])}"
 
 
 def _seeds(results: Results) -> list[tuple[str, str, list[str]]]:
     """Every value: metric, source, one text per child."""
     rows = summarise(results.children)
-    return [(label(r.metric), _side(results, (r.arm, r.source)), [shown(v, r.metric) for v in r.values]) for r in rows]
+    return [(label(r.metric), side(results, r.arm, r.source), [shown(v, r.metric) for v in r.values]) for r in rows]
 
 
 def _phase(phase: Mapping[str, Any]) -> tuple[str, ...]:

@@ -64,6 +64,11 @@ class Table:
     failures: tuple[str, ...] = ()
 
 
+def side(results: Results, arm: str, source: str) -> str:
+    """A source as people read it, with its arm where there are several."""
+    return label(source) if len(results.arms) == 1 else f"{arm} · {label(source)}"
+
+
 def shown(value: float | None, metric: str = "") -> str:
     """A number of a metric as people read it; a dash for none."""
     if value is None or not math.isfinite(value):
@@ -88,13 +93,13 @@ def _column(row: Row) -> str:
 def tables(results: Results) -> list[Table]:
     """One table per section that has numbers: utility, fidelity, privacy, and the rest."""
     rows = summarise(results.children)
-    marks = {flag.source: flag.word for flag in flags(results.children)}
+    marks = {(flag.arm, flag.source): flag.word for flag in flags(results.children)}
     made = [(section, [r for r in rows if r.metric in names]) for section, names in SECTIONS.items()]
     made.append(("more", [r for r in rows if r.metric not in METRICS]))
     return [_table(section, found, results, marks) for section, found in made if found]
 
 
-def _table(section: str, rows: Sequence[Row], results: Results, marks: Mapping[str, str]) -> Table:
+def _table(section: str, rows: Sequence[Row], results: Results, marks: Mapping[tuple[str, str], str]) -> Table:
     heads = list({(r.evaluator, r.metric): r for r in reversed(rows) if math.isfinite(r.mean)}.values())[::-1]
     twice = {r.metric for r in heads if [h.metric for h in heads].count(r.metric) > 1}
     columns = [_column(r) + (f" [{r.evaluator}]" if r.metric in twice else "") for r in heads]
@@ -104,10 +109,14 @@ def _table(section: str, rows: Sequence[Row], results: Results, marks: Mapping[s
     for arm, source in pairs:
         own = {(r.evaluator, r.metric): r for r in rows if (r.arm, r.source) == (arm, source)}
         cells = [_cell(own.get((h.evaluator, h.metric))) for h in heads]
-        name = label(source) if len(results.arms) < 2 else f"{arm} · {label(source)}"
         kind = "synthetic" if source == "synthetic" else "baseline"
         lines.append(
-            Line(label=name, cells=(*cells, *_percent(section, rows, results.task, arm, source)), kind=kind, mark=marks.get(source, ""))
+            Line(
+                label=side(results, arm, source),
+                cells=(*cells, *_percent(section, rows, results.task, arm, source)),
+                kind=kind,
+                mark=marks.get((arm, source), ""),
+            )
         )
     return Table(
         section=section, columns=(*columns, *(["% of real"] if section == "utility" else [])), lines=(*lines, *_references(section, heads)),

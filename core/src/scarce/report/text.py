@@ -11,8 +11,8 @@ from rich.markup import escape
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from scarce.report.results import Results, Table, tables
-from scarce.report.statistics import FEWEST_SEEDS, label
+from scarce.report.results import Results, Table, side, tables
+from scarce.report.statistics import FEWEST_SEEDS
 from scarce.report.verdict import Verdict, flags
 from scarce.runtime.files import write_bytes
 
@@ -32,7 +32,9 @@ def terminal_summary(results: Results) -> RenderableType:
     made = tables(results)
     parts: list[RenderableType] = [_lights(verdict), Text(verdict.sentence)]
     parts += [*map(_rich, made), Text(interval_note(results), style="dim")]
-    parts += [Text(f"! {label(flag.source)}, {flag.word}: {flag.reason}", style="dim") for flag in flags(results.children)]
+    parts += [
+        Text(f"! {side(results, flag.arm, flag.source)}, {flag.word}: {flag.reason}", style="dim") for flag in flags(results.children)
+    ]
     parts += [Text(f"! not measured: {failure}", style="yellow") for table in made for failure in table.failures]
     return Group(*parts)
 

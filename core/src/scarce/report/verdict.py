@@ -29,6 +29,7 @@ class Verdict:
 class Flag:
     """A source that lies too near its training rows: word is "copies" or "too near", reason the numbers."""
 
+    arm: str
     source: str
     word: str
     reason: str
@@ -142,10 +143,12 @@ def _share(rows: Sequence[Row], source: str) -> tuple[Light, str] | None:
 
 def flags(children: Sequence[Child]) -> list[Flag]:
     """Sources whose privacy light would be red, synthetic data and baselines alike; a bootstrap copy is always one."""
-    rows = summarise(children)
-    sources = dict.fromkeys(r.source for r in rows if r.metric in ("exact_copies", "dcr_median"))
-    found = ((source, _private(rows, source)) for source in sources)
-    return [
-        Flag(source=source, word="copies" if (_copies(rows, source) or ("grey",))[0] == "red" else "too near", reason=reason)
-        for source, (light, reason) in found if light == "red"
-    ]  # fmt: skip
+    found = []
+    for arm in dict.fromkeys(child.arm for child in children):
+        rows = summarise([c for c in children if c.arm == arm])
+        for source in dict.fromkeys(r.source for r in rows if r.metric in ("exact_copies", "dcr_median")):
+            light, reason = _private(rows, source)
+            copied = _copies(rows, source)
+            word = "copies" if copied and copied[0] == "red" else "too near"
+            found += [Flag(arm=arm, source=source, word=word, reason=reason)] if light == "red" else []
+    return found
