@@ -36,7 +36,7 @@ def main(argv: list[str]) -> None:
     if asked.json:
         as_json({"recipe": plain(recipe), "plan": plan.to_json()})
         return
-    counts = ", ".join(f"{name} {len(dataset.rows(name))}" for name in ("train", "validation", "test"))  # type: ignore[arg-type]
+    counts = ", ".join(f"{name} {len(dataset.rows(name))}" for name in ("train", "validation", "test"))
     print(f"{dataset.name}: {len(dataset)} rows ({counts}), target {dataset.target_name or 'none'}, {recipe.seeds} seed(s)")
     found = rows(plan)
     print(table(tuple(found[0]), [tuple(row.values()) for row in found]))

@@ -6,9 +6,9 @@ import math
 
 import torch
 import torch.nn.functional as F
-from scarce.contract import BackboneContext, BackboneSpec, Condition, Space, State, hookimpl
 from torch import Tensor, nn
 
+from scarce.contract import BackboneContext, BackboneSpec, Condition, Space, State, hookimpl
 from scarce_tabular.config import MlpDenoiser as MlpDenoiserConfig
 
 TIME_WIDTH = 128

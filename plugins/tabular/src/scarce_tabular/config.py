@@ -49,3 +49,15 @@ class Shape(Options):
 
     rows: int = Field(20_000, ge=10)
     worst: int = Field(5, ge=1)
+
+
+class MlpDenoiser(Options):
+    """Backbone `mlp`: residual layers of one width, with dropout in each."""
+
+    width: int = Field(256, ge=1)
+    layers: int = Field(3, ge=1)
+    dropout: float = Field(0.0, ge=0, lt=1)
+
+
+class Tabular(Options):
+    """Modality `tabular`: no options; `[data]` says what is read."""

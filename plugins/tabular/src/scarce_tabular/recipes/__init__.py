@@ -1,0 +1,1 @@
+"""Recipes of tables, as TOML files."""
