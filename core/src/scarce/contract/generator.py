@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from torch import Tensor
-
 from scarce.contract.condition import Condition, Prompt
 from scarce.contract.protocols import Codec
 from scarce.contract.space import Known, Space, State

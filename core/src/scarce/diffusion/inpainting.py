@@ -20,7 +20,7 @@ from scarce.diffusion.process import Process
 class Pin:
     """Known values ready to impose: rows and [w, w] gain of each mask pattern, one-hots and masks of each band.
 
-    correlated: whether the prior's covariance carries known channels to unknown ones.
+    exact: whether the prior's covariance alone carries all that is known to all that is not.
     """
 
     num: Tensor
@@ -28,7 +28,7 @@ class Pin:
     gains: tuple[tuple[Tensor, Tensor], ...]
     one_hots: tuple[Tensor, ...]
     cat_masks: tuple[Tensor, ...]
-    correlated: bool
+    exact: bool
 
     def condition(self, x0: Tensor, process: Process) -> Tensor:
         """Predicted x_0 in data coordinates, [b, .., w], given the known channels."""
@@ -48,21 +48,21 @@ class Pin:
 def pin(process: Process, known: Known) -> Pin:
     """Prepare known values (in data coordinates, as the codec encodes them) for a sampler."""
     num = torch.where(known.num_mask, known.state.num, 0.0)
-    correlated = process.prior.kind == "full" and bool(known.num_mask.any())
+    full = process.prior.kind == "full"
     codes = torch.where(known.cat_mask, known.state.cat, 0).long()
     one_hots = process.categories.one_hots(codes) if process.space.levels else []
     masks = process.categories.split(known.cat_mask) if process.space.levels else []
-    gains = _gains(process.prior.factor, known.num_mask) if correlated else ()
-    return Pin(num, known.num_mask, gains, tuple(one_hots), tuple(masks), correlated)
+    gains = _gains(process.prior.factor, known.num_mask) if full else ()
+    return Pin(num, known.num_mask, gains, tuple(one_hots), tuple(masks), full and not process.space.levels)
 
 
 def _gains(factor: Tensor, mask: Tensor) -> tuple[tuple[Tensor, Tensor], ...]:
     """Rows and gain matrix Sigma_:k Sigma_kk^-1 of each pattern of known channels; mask: [b, w]."""
     covariance = factor.double() @ factor.double().T
-    patterns, which = mask.unique(dim=0, return_inverse=True)
+    patterns, which = torch.unique(mask, dim=0, return_inverse=True)
     found = []
-    for i, pattern in enumerate(patterns):
-        k = pattern.nonzero().flatten()
+    for i in range(len(patterns)):
+        k = patterns[i].nonzero().flatten()
         if len(k):
             gain = torch.zeros_like(covariance)
             gain[:, k] = torch.linalg.solve(covariance[k][:, k], covariance[k]).T

@@ -14,9 +14,9 @@ class DiffusionOptions(Options):
 
     steps: T; schedule: "cosine" and "linear" are variance preserving, "flow" is a = 1 - u, s = u; target: what the
     network predicts of the continuous channels; prior: law of x_T ("full" whitens vectors by their Ledoit-Wolf
-    covariance, other layouts then stay standard); categorical_prior: where categories drift to; categorical_loss:
-    "kl" between posteriors (TabDDPM) or "ce", the cross-entropy of the predicted x_0; cat_loss_scale: mean over
-    columns ("paper") or `steps` times that ("code", what TabDDPM's code does).
+    covariance, other layouts then stay standard); categorical_prior: where categories drift to; cat_loss_scale: the mean
+    over columns of the predicted x_0's cross-entropy ("ce": same optimum, learnt in far fewer steps), of TabDDPM's KL
+    between posteriors ("paper"), or `steps` times that ("code", what TabDDPM's code does).
     """
 
     steps: int = Field(1000, ge=2, le=10_000)
@@ -24,19 +24,19 @@ class DiffusionOptions(Options):
     target: Literal["eps", "x0", "v", "flow"] = "v"
     prior: Literal["standard", "diagonal", "full"] = "full"
     categorical_prior: Literal["uniform", "marginal"] = "uniform"
-    categorical_loss: Literal["kl", "ce"] = "kl"
-    cat_loss_scale: Literal["paper", "code"] = "paper"
+    cat_loss_scale: Literal["ce", "paper", "code"] = "ce"
 
 
 class SamplerOptions(Options):
     """How x_T becomes x_0.
 
-    sampler: ancestral ("ddpm"), deterministic first order ("ddim") or second-order multistep ("dpm++"); steps: network
-    calls; guidance: classifier-free scale w, 1 is plain conditional; resample: repeats of each step while imposing
-    known values under a prior without correlations (RePaint).
+    sampler: ancestral ("ddpm"), deterministic first order ("ddim") or second-order multistep ("dpm++"); eta: share of the
+    reverse SDE's noise in "dpm++", 0 solves the ODE; steps: network calls; guidance: classifier-free scale w, 1 is plain conditional; resample: repeats of each step while imposing
+    known values (RePaint); a table of numbers alone under a full prior needs none, the step is exact.
     """
 
     sampler: Literal["ddpm", "ddim", "dpm++"] = "dpm++"
+    eta: float = Field(1.0, ge=0.0, le=1.0)
     steps: int = Field(50, ge=1, le=10_000)
     guidance: float = Field(1.0, ge=0.0)
     resample: int = Field(5, ge=1)

@@ -145,7 +145,7 @@ class Process(nn.Module):
 
     def _categorical_loss(self, logits: Tensor, x0: State, x_t: Tensor, t: Tensor) -> Tensor:
         keep = None
-        if self.options.categorical_loss == "kl":
+        if self.options.cat_loss_scale != "ce":
             spread = t.repeat_interleave(torch.Size(self.space.shape).numel()) if self.space.shape else t
             keep = (self.table[spread + 1, 2], self.table[spread, 2])
         losses = self.categories.loss(logits.float(), x0.cat, x_t, keep)

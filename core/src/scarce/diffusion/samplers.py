@@ -16,22 +16,18 @@ from scarce.diffusion.process import Network, Process
 from scarce.diffusion.schedules import Level, grid, predicted_x0
 
 
-def ancestral(x: Tensor, x0: Tensor, now: Level, then: Level, noise: Tensor) -> Tensor:
-    """One DDPM step: a draw of q(x_s | x_t, x_0) (Ho et al. 2020, posterior variance)."""
-    ratio = now.a / then.a
-    added = now.s**2 - ratio**2 * then.s**2
-    mean = x * (ratio * then.s**2 / now.s**2) + x0 * (then.a * added / now.s**2)
-    return mean + noise * (math.sqrt(added) * then.s / now.s)
+def stepped(x: Tensor, x0: Tensor, now: Level, then: Level, eta: float, noise: Tensor | None) -> Tensor:
+    """x_s of x_t and predicted x_0; eta 1 is a DDPM draw of q(x_s | x_t, x_0), eta 0 a DDIM or DPM-Solver++ step.
 
-
-def deterministic(x: Tensor, x0: Tensor, now: Level, then: Level) -> Tensor:
-    """One DDIM step, eta 0 (Song et al. 2021); also first-order DPM-Solver++."""
-    scale = then.s / now.s
-    return x * scale + x0 * (then.a - scale * now.a)
+    In between, the reverse SDE with eta times its noise (Lu et al. 2022, Song et al. 2021). noise: None if eta is 0.
+    """
+    ratio = (now.a * then.s) / (now.s * then.a)
+    mean = x * (then.s / now.s * ratio**eta) + x0 * (then.a * (1 - ratio ** (1 + eta)))
+    return mean if noise is None else mean + noise * (then.s * math.sqrt(1 - ratio ** (2 * eta)))
 
 
 def extrapolated(x0: Tensor, previous: Tensor, before: Level, now: Level, then: Level) -> Tensor:
-    """The x_0 that makes `deterministic` a second-order multistep DPM-Solver++ step (Lu et al. 2022, 2M)."""
+    """The x_0 that makes `stepped` a second-order multistep DPM-Solver++ step (Lu et al. 2022, 2M)."""
     h, last = _log_snr(then) - _log_snr(now), _log_snr(now) - _log_snr(before)
     return x0 + (x0 - previous) * (h / (2 * last))
 
@@ -56,11 +52,11 @@ def sample(
     With grad_steps > 0 categories are expected one-hots [.., sum K], and gradients flow through the last grad_steps
     network calls to whatever the network depends on (drawn categories pass them straight through); the values are
     those of grad_steps = 0. checkpoint: recompute network activations in the backward pass. known: values to impose,
-    returned exactly; without correlations to carry them each step is repeated `options.resample` times (RePaint).
+    returned exactly; unless the prior's covariance carries them all, each step is repeated `options.resample` times (RePaint).
     """
     times = grid(process.options.steps, options.steps)
     pinned = None if known is None else pin(process, known)
-    repeats = 1 if pinned is None or pinned.correlated else options.resample
+    repeats = 1 if pinned is None or pinned.exact else options.resample
     call = _checkpointed(network) if checkpoint else network
     x, previous, last_x0, tracked = x_T, None, x_T.num, torch.is_grad_enabled()
     p: list[Tensor] = []
@@ -80,7 +76,7 @@ def sample(
 
 
 def _checkpointed(network: Network) -> Network:
-    return lambda x, t: checkpointed(network, x, t, use_reentrant=False)  # type: ignore[no-any-return]
+    return lambda x, t: checkpointed(network, x, t, use_reentrant=False)
 
 
 def _predict(network: Network, process: Process, x: State, t: int, pinned: Pin | None) -> tuple[Tensor, Tensor, list[Tensor]]:
@@ -106,11 +102,11 @@ def _step(
     generator: torch.Generator,
 ) -> State:
     """x_s of x_t, given the prediction of x_0."""
-    if options.sampler == "ddpm":
-        noise = torch.randn(x.num.shape, generator=generator).to(x.num.device)
-        num = ancestral(x.num, w0, now, then, process.project(noise, x.mask))
-    else:
-        num = deterministic(x.num, w0, now, then)
+    eta = {"ddpm": 1.0, "ddim": 0.0, "dpm++": options.eta}[options.sampler]
+    noise = None
+    if eta > 0:
+        noise = process.project(torch.randn(x.num.shape, generator=generator).to(x.num.device), x.mask)
+    num = stepped(x.num, w0, now, then, eta, noise)
     return State(num, _step_categories(process, x, p, now, then, generator), x.mask)
 
 

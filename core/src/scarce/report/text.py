@@ -11,10 +11,10 @@ from rich.markup import escape
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from scarce.files import write_bytes
 from scarce.report.results import Results, Table, side, tables
 from scarce.report.statistics import FEWEST_SEEDS
 from scarce.report.verdict import Verdict, flags
-from scarce.runtime.files import write_bytes
 
 COLOURS = {"green": "green", "amber": "yellow", "red": "red", "grey": "bright_black"}
 TITLES = {"utility": "Utility: train on it, test on real rows", "fidelity": "Fidelity", "privacy": "Privacy", "more": "More measures"}

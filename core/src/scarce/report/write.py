@@ -5,9 +5,9 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
+from scarce.files import write_bytes
 from scarce.report.results import Results
 from scarce.report.text import short_html, write_text
-from scarce.runtime.files import write_bytes
 
 __all__ = ["short_html", "write_report"]
 

@@ -10,6 +10,7 @@ from scarce.catalogue.catalogue import read_catalogue
 from scarce.contract.condition import Prompt
 from scarce.contract.contexts import WriteContext
 from scarce.errors import DataError, RunError
+from scarce.files import read_json
 from scarce.report.results import Results
 from scarce.report.write import short_html
 from scarce.run.assembly import assemble
@@ -20,7 +21,6 @@ from scarce.run.opening import open_generator
 from scarce.run.provenance import command
 from scarce.run.recipe import find_recipe, read_toml, resolve
 from scarce.run.where import parse_where
-from scarce.runtime.files import read_json
 from scarce.runtime.progress import Progress
 
 TABLE_RECIPE = "tabular/table"

@@ -13,6 +13,7 @@ from typing import Any
 from scarce.catalogue.catalogue import Catalogue
 from scarce.contract.plan import Phase
 from scarce.contract.results import Figure
+from scarce.files import read_json, write_json
 from scarce.report.results import Results
 from scarce.report.statistics import Child
 from scarce.report.write import write_report
@@ -22,7 +23,6 @@ from scarce.run.provenance import write_card
 from scarce.run.recipe import with_arm
 from scarce.run.run import Job, execute
 from scarce.run.sections import Recipe
-from scarce.runtime.files import read_json, write_json
 from scarce.runtime.progress import Progress
 
 GENERATOR_SECTIONS = ("seed", "data", "backbone", "conditioner", "diffusion", "generator")

@@ -10,9 +10,9 @@ from typing import Any
 import tomli_w
 
 from scarce.errors import RunError
+from scarce.files import read_json, write_bytes, write_json
 from scarce.run.recipe import difference, resolve
 from scarce.run.sections import Recipe
-from scarce.runtime.files import read_json, write_bytes, write_json
 
 FORMAT = 1
 

@@ -17,9 +17,9 @@ from scarce.contract.contexts import AdaptContext
 from scarce.contract.plan import BASE, Adapter, Phase, Plan
 from scarce.contract.protocols import AdapterHandle, Runtime
 from scarce.errors import RunError
+from scarce.files import read_tensors, write_tensors
 from scarce.host.hooks import Scope
 from scarce.run.conditioning import ConditionSet
-from scarce.runtime.files import read_tensors, write_tensors
 
 Weights = dict[str, Tensor]
 

@@ -15,8 +15,8 @@ import pandas as pd
 from scarce.catalogue.catalogue import Row
 from scarce.contract.dataset import Dataset
 from scarce.errors import RunError
+from scarce.files import file_hash, read_json, write_bytes, write_json
 from scarce.runtime.device import machine
-from scarce.runtime.files import file_hash, read_json, write_bytes, write_json
 
 
 def distribution_hash(name: str) -> str:

@@ -23,6 +23,7 @@ from scarce.contract.protocols import Codec, TrainingPart
 from scarce.contract.results import Figure
 from scarce.diffusion.process import Process
 from scarce.errors import ScarceError
+from scarce.files import read_json, write_json
 from scarce.run.assembly import Assembly, assemble
 from scarce.run.building import build_model, keep_base, restore_base
 from scarce.run.generating import asked_prompts, generate
@@ -35,7 +36,6 @@ from scarce.run.planning import make_plan
 from scarce.run.provenance import lock, record_data
 from scarce.run.sections import Recipe
 from scarce.run.training import material, train_plan
-from scarce.runtime.files import read_json, write_json
 from scarce.runtime.progress import Progress
 from scarce.runtime.runtime import SharedRuntime
 

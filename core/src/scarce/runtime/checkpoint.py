@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from scarce.errors import RunError
-from scarce.runtime.files import read_tensors, write_tensors
+from scarce.files import read_tensors, write_tensors
 
 KEEP = 2
 

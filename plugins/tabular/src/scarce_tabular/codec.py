@@ -16,7 +16,7 @@ from torch.nn.functional import one_hot
 
 from scarce.contract import Block, Dataset, Known, Space, State
 from scarce.errors import RunError
-from scarce.runtime.files import read_json, read_tensors, write_json, write_tensors
+from scarce.files import read_json, read_tensors, write_json, write_tensors
 from scarce_tabular import fields as f
 from scarce_tabular.impute import Imputer
 from scarce_tabular.schema import from_json as schema_from_json

@@ -16,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 
 from scarce.errors import DataError
-from scarce.runtime.files import write_bytes
+from scarce.files import write_bytes
 
 VERSION = "v1"
 

@@ -64,7 +64,7 @@ class Ranks:
             hit = self.atoms[i] == values
             low, high = self.edges[i].T
             u = np.where(hit, low + (high - low) * (0.02 + 0.96 * uniform), u)
-        return u
+        return np.asarray(u)
 
     def value(self, u: Floats) -> Floats:
         """[n] values at ranks; a rank inside a tie's interval gives the tied value exactly."""

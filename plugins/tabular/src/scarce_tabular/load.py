@@ -13,7 +13,7 @@ import pandas as pd
 
 from scarce.contract import Dataset, LoadContext
 from scarce.errors import DataError, did_you_mean
-from scarce.runtime.files import read_json
+from scarce.files import read_json
 from scarce_tabular.datasets import BuiltinTable
 from scarce_tabular.schema import Schema, infer, read_schema
 
