@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 import torch
+
 from scarce.contract.space import Block, Space, State
 from scarce.diffusion.categorical import Categories, bands, draw, posterior
 from scarce.diffusion.options import DiffusionOptions, SamplerOptions
@@ -57,7 +58,7 @@ def test_posterior_is_bayes_marginalised_over_x0():
 
 
 def test_loss_is_zero_for_the_true_x0_and_nll_at_the_first_time():
-    process, cat = fitted((3, 40, 2), steps=50)
+    process, cat = fitted((3, 40, 2), steps=50, cat_loss_scale="paper")
     hot = torch.cat([torch.nn.functional.one_hot(cat[:, c], k) for c, k in enumerate((3, 40, 2))], 1).float()
     loss = process.loss(lambda x, t: State(x.num, hot * 60 - 30), codes(cat), torch.Generator().manual_seed(0))
     assert float(loss.abs().max()) < 1e-5
@@ -65,7 +66,9 @@ def test_loss_is_zero_for_the_true_x0_and_nll_at_the_first_time():
     logits = torch.randn(500, 45, generator=torch.Generator().manual_seed(2))
     first, clean = process.table[1, 2].expand(500), process.table[0, 2].expand(500)
     found = process.categories.loss(logits, cat, cat, (first, clean))
-    nll = torch.stack([torch.nn.functional.cross_entropy(z, cat[:, c], reduction="none") for c, z in enumerate(logits.split((3, 40, 2), 1))])
+    nll = torch.stack(
+        [torch.nn.functional.cross_entropy(z, cat[:, c], reduction="none") for c, z in enumerate(logits.split((3, 40, 2), 1))]
+    )
     assert torch.allclose(found, nll.mean(0), atol=1e-5)
 
 
@@ -86,6 +89,14 @@ def test_loss_equals_a_plain_computation_with_different_cardinalities():
         q, u = one(eye[cat[:, c]]), one(z.softmax(1))
         total += (torch.xlogy(q, q) - q * u.log()).sum(1) / 4
     assert torch.allclose(found, total, atol=1e-5)
+
+
+def test_cross_entropy_is_of_the_clean_codes():
+    process, cat = fitted((3, 40, 2))
+    logits = torch.randn(500, 45, generator=torch.Generator().manual_seed(2))
+    loss = process.loss(lambda x, t: State(x.num, logits), codes(cat), torch.Generator().manual_seed(0))
+    each = [torch.nn.functional.cross_entropy(z, cat[:, c], reduction="none") for c, z in enumerate(logits.split((3, 40, 2), 1))]
+    assert torch.allclose(loss, torch.stack(each).mean(0), atol=1e-5)
 
 
 def test_scale_code_is_t_times_paper():

@@ -3,11 +3,12 @@
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch import nn
+
 from scarce.contract.space import Block, Space, State
 from scarce.diffusion.options import DiffusionOptions, SamplerOptions
 from scarce.diffusion.process import Process
 from scarce.diffusion.samplers import sample
-from torch import nn
 
 GENERATOR = torch.Generator
 
@@ -36,7 +37,9 @@ def test_masked_positions_never_count():
 
     def network(x_t, t):
         assert bool((x_t.num[~x_t.mask] == 0).all())
-        return State(torch.where(x_t.mask[..., None], 0.3, 99.0).expand_as(x_t.num), torch.where(x_t.mask[..., None], 0.1, 50.0) * torch.arange(3))
+        return State(
+            torch.where(x_t.mask[..., None], 0.3, 99.0).expand_as(x_t.num), torch.where(x_t.mask[..., None], 0.1, 50.0) * torch.arange(3)
+        )
 
     losses = [process.loss(network, x, GENERATOR().manual_seed(1)) for x in (x0, other)]
     assert torch.equal(*losses)
@@ -53,7 +56,9 @@ def test_sizes_follow_the_data_and_the_label():
     asked = process.start(200, GENERATOR().manual_seed(0), "cpu", labels=torch.arange(200) % 2).mask.sum(1)
     assert set(asked[1::2].tolist()) == {4}
     assert set(asked[0::2].tolist()) == {2, 3}
-    made = sample(blank, process, process.start(8, GENERATOR().manual_seed(0), "cpu"), options=SamplerOptions(steps=4), generator=GENERATOR())
+    made = sample(
+        blank, process, process.start(8, GENERATOR().manual_seed(0), "cpu"), options=SamplerOptions(steps=4), generator=GENERATOR()
+    )
     assert bool((made.num[~made.mask] == 0).all())
     assert bool((made.cat[~made.mask] == 0).all())
     assert float(made.num.abs().max()) <= 3.0
@@ -89,7 +94,9 @@ def test_coordinates_keep_zero_centre_of_mass(prior):
         return State(torch.randn(x_t.num.shape, generator=GENERATOR().manual_seed(3)) + 2, x_t.cat)
 
     process.loss(network, State(num, torch.zeros(4, 5, 0).long(), mask), generator)
-    made = sample(network, process, process.start(4, generator, "cpu"), options=SamplerOptions(steps=6, sampler="ddpm"), generator=generator)
+    made = sample(
+        network, process, process.start(4, generator, "cpu"), options=SamplerOptions(steps=6, sampler="ddpm"), generator=generator
+    )
     assert max(float(s) for s in seen) < 1e-4
     assert float(made.num[..., :3].sum(1).abs().max()) < 1e-4
     assert float(made.num[..., 3].sum(1).abs().max()) > 0.1
@@ -131,7 +138,13 @@ def test_a_process_survives_its_files(tmp_path):
         again = Process.from_json(process.to_json())
         again.load_state_dict(load_file(tmp_path / "process.safetensors"))
         results = [
-            sample(blank, p, p.start(9, GENERATOR().manual_seed(2), "cpu"), options=SamplerOptions(steps=4), generator=GENERATOR().manual_seed(3))
+            sample(
+                blank,
+                p,
+                p.start(9, GENERATOR().manual_seed(2), "cpu"),
+                options=SamplerOptions(steps=4),
+                generator=GENERATOR().manual_seed(3),
+            )
             for p in (process, again)
         ]
         assert torch.equal(results[0].num, results[1].num)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from scarce.contract.space import Block, Space, State
 from scarce.diffusion.guidance import guided
 from scarce.diffusion.options import DiffusionOptions, SamplerOptions
@@ -36,7 +37,7 @@ MEAN, COVARIANCE = torch.tensor([0.5, -0.3]), torch.tensor([[1.0, 0.6], [0.6, 0.
 
 
 @pytest.mark.parametrize("target", ["eps", "x0", "v", "flow"])
-@pytest.mark.parametrize(("schedule", "sampler", "steps"), [("linear", "ddpm", 1000), ("cosine", "ddim", 200), ("flow", "dpm++", 50)])
+@pytest.mark.parametrize(("schedule", "sampler", "steps"), [("linear", "ddpm", 1000), ("cosine", "ddim", 200), ("flow", "dpm++", 100)])
 def test_oracle_reproduces_mean_and_covariance(target, schedule, sampler, steps):
     process = Process(space=vector(2), options=DiffusionOptions(target=target, prior="standard", schedule=schedule))
     generator = torch.Generator().manual_seed(0)
@@ -62,15 +63,17 @@ def test_the_reverse_mean_with_the_wrong_factor_collapses():
 
 
 @pytest.mark.parametrize("betas", ["linear", "squaredcos_cap_v2"])
-@pytest.mark.parametrize("sampler", ["ddpm", "ddim", "dpm++"])
-def test_samplers_equal_diffusers(betas, sampler):
+@pytest.mark.parametrize(("sampler", "eta"), [("ddpm", 1.0), ("ddim", 0.0), ("dpm++", 0.0), ("dpm++", 1.0)])
+def test_samplers_equal_diffusers(betas, sampler, eta):
     from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
+
+    kind = "sde-dpmsolver++" if eta else "dpmsolver++"
 
     common = {"beta_schedule": betas, "prediction_type": "sample", "timestep_spacing": "trailing"}
     scheduler = {
         "ddpm": lambda: DDPMScheduler(**common, clip_sample=False),
         "ddim": lambda: DDIMScheduler(**common, clip_sample=False),
-        "dpm++": lambda: DPMSolverMultistepScheduler(**common, final_sigmas_type="zero"),
+        "dpm++": lambda: DPMSolverMultistepScheduler(**common, algorithm_type=kind, final_sigmas_type="zero"),
     }[sampler]()
     scheduler.set_timesteps(20)
     schedule = "linear" if betas == "linear" else "cosine"
@@ -79,10 +82,10 @@ def test_samplers_equal_diffusers(betas, sampler):
     x_T = torch.randn(50, 3, generator=torch.Generator().manual_seed(1))
     x, generator = x_T, torch.Generator().manual_seed(2)
     for t in scheduler.timesteps:
-        extra = {"generator": generator} if sampler == "ddpm" else {}
+        extra = {"generator": generator} if eta else {}
         x = scheduler.step(torch.tanh(0.8 * x + 0.1), t, x, **extra).prev_sample
     network = lambda state, t: State(torch.tanh(0.8 * state.num + 0.1), state.cat)  # noqa: E731
-    options = SamplerOptions(sampler=sampler, steps=20)
+    options = SamplerOptions(sampler=sampler, steps=20, eta=eta)
     ours = sample(network, process, numbers(x_T), options=options, generator=torch.Generator().manual_seed(2)).num
     assert torch.allclose(ours, x, atol=2e-4)
 
@@ -133,7 +136,7 @@ def run(process, condition, n=16, **extra):
 @pytest.mark.parametrize("grad_steps", [1, 3, 8])
 def test_gradients_through_the_last_calls_equal_autograd(sampler, grad_steps):
     """A plain loop in float64 on continuous channels, detached before the last calls."""
-    from scarce.diffusion.samplers import deterministic, extrapolated
+    from scarce.diffusion.samplers import extrapolated, stepped
     from scarce.diffusion.schedules import predicted_x0
 
     process = Process(space=vector(2), options=DiffusionOptions(prior="standard"))
@@ -141,7 +144,7 @@ def test_gradients_through_the_last_calls_equal_autograd(sampler, grad_steps):
     x_T = process.start(16, torch.Generator().manual_seed(7), "cpu")
     weights = torch.randn(4, 2, generator=torch.Generator().manual_seed(4))
     network = lambda x_t, t: State(torch.tanh(torch.cat([x_t.num, condition.expand(len(x_t), 2)], 1) @ weights), x_t.cat)  # noqa: E731
-    options = SamplerOptions(sampler=sampler, steps=8)
+    options = SamplerOptions(sampler=sampler, steps=8, eta=0.0)
     made = sample(network, process, x_T, options=options, generator=torch.Generator(), grad_steps=grad_steps)
     found = torch.autograd.grad(made.num.square().sum(), condition)[0]
 
@@ -152,7 +155,7 @@ def test_gradients_through_the_last_calls_equal_autograd(sampler, grad_steps):
             x, previous = x.detach(), None if previous is None else (previous[0].detach(), previous[1])
         x0 = predicted_x0("v", x, network(State(x, x_T.cat), torch.full((16,), t)).num, now)
         second = sampler == "dpm++" and previous is not None and then.s > 0
-        x = deterministic(x, extrapolated(x0, *previous, now, then) if second else x0, now, then)
+        x = stepped(x, extrapolated(x0, *previous, now, then) if second else x0, now, then, 0.0, None)
         previous = (x0, now)
     assert torch.allclose(found, torch.autograd.grad(x.square().sum(), condition)[0], rtol=1e-4)
 
@@ -198,7 +201,9 @@ def run_until_last(process, options):
     generator = torch.Generator().manual_seed(7)
     sample(recording, process, process.start(16, generator, "cpu"), options=options, generator=generator)
     x_t, t = states[-1]
-    return lambda c: process.categories.join_one_hots(process.categories.probabilities(conditioned(process, c)(x_t, t).cat), x_t.cat)[:, 1].sum()
+    return lambda c: process.categories.join_one_hots(process.categories.probabilities(conditioned(process, c)(x_t, t).cat), x_t.cat)[
+        :, 1
+    ].sum()
 
 
 def test_same_seed_same_bytes_and_no_global_random_state():

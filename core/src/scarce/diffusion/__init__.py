@@ -1,0 +1,1 @@
+"""Diffusion of mixed spaces: process, priors, samplers, guidance, inpainting."""

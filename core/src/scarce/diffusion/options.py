@@ -31,12 +31,13 @@ class SamplerOptions(Options):
     """How x_T becomes x_0.
 
     sampler: ancestral ("ddpm"), deterministic first order ("ddim") or second-order multistep ("dpm++"); eta: share of the
-    reverse SDE's noise in "dpm++", 0 solves the ODE; steps: network calls; guidance: classifier-free scale w, 1 is plain conditional; resample: repeats of each step while imposing
-    known values (RePaint); a table of numbers alone under a full prior needs none, the step is exact.
+    reverse SDE's noise in "dpm++", 0 solves the ODE; steps: network calls; guidance: classifier-free scale w, 1 is plain
+    conditional; resample: repeats of each step while imposing known values (RePaint), which a table of numbers alone under
+    a full prior doesn't need.
     """
 
     sampler: Literal["ddpm", "ddim", "dpm++"] = "dpm++"
-    eta: float = Field(1.0, ge=0.0, le=1.0)
+    eta: float = Field(0.5, ge=0.0, le=1.0)
     steps: int = Field(50, ge=1, le=10_000)
     guidance: float = Field(1.0, ge=0.0)
     resample: int = Field(5, ge=1)

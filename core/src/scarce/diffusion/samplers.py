@@ -22,8 +22,9 @@ def stepped(x: Tensor, x0: Tensor, now: Level, then: Level, eta: float, noise: T
     In between, the reverse SDE with eta times its noise (Lu et al. 2022, Song et al. 2021). noise: None if eta is 0.
     """
     ratio = (now.a * then.s) / (now.s * then.a)
-    mean = x * (then.s / now.s * ratio**eta) + x0 * (then.a * (1 - ratio ** (1 + eta)))
-    return mean if noise is None else mean + noise * (then.s * math.sqrt(1 - ratio ** (2 * eta)))
+    kept, spread = math.pow(ratio, eta), then.s * math.sqrt(1 - math.pow(ratio, 2 * eta))
+    mean = x * (then.s / now.s * kept) + x0 * (then.a * (1 - ratio * kept))
+    return mean if noise is None else mean + noise * spread
 
 
 def extrapolated(x0: Tensor, previous: Tensor, before: Level, now: Level, then: Level) -> Tensor:
