@@ -1,0 +1,242 @@
+"""The generated parts of the documentation: `python tests/docs/pages.py` rewrites them, `--check` only compares.
+
+A part stands between `<!-- begin NAME -->` and `<!-- end NAME -->`. In tables of options, key, type and default come from
+the code; the meaning is written in the page and kept, unless the code gives a description.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import inspect
+import re
+import sys
+import tomllib
+import types
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from pydantic import BaseModel
+
+from scarce.catalogue import GLOSSARY, ROLES, Row, read_catalogue
+from scarce.contract import contexts, plan, specs
+from scarce.contract.options import Named
+from scarce.run.sections import Arm, Recipe
+
+ROOT = Path(__file__).parents[2]
+SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+Meanings = dict[str, str]
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def type_name(annotation: Any, limits: str = "") -> str:
+    """How a type reads in a table: `"a"`, `"b"`; int ≥ 1; list of text."""
+    origin, args = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return ", ".join(f'`"{value}"`' for value in args)
+    if origin in (Union, types.UnionType):
+        return " or ".join(type_name(a) for a in args if a is not type(None)) + limits
+    if origin is tuple:
+        return f"list of {type_name(args[0])}"
+    if origin is dict:
+        return "table"
+    known = {str: "text", int: "whole number", float: "number", bool: "true or false", Named: "table with `name`", Arm: "table with `name`"}
+    return known.get(annotation, getattr(annotation, "__name__", str(annotation))) + limits
+
+
+def limits_of(info: Any) -> str:
+    """The bounds of a field, such as " ≥ 1, < 2"."""
+    found = []
+    for mark in info.metadata:
+        for key, sign in SIGNS.items():
+            value = getattr(mark, key, None)
+            if value is not None:
+                found.append(f"{sign} {value}")
+    return " " + ", ".join(found) if found else ""
+
+
+def default_of(info: Any) -> str:
+    """The default as TOML would write it."""
+    if info.is_required():
+        return "required"
+    value = info.get_default(call_default_factory=True)
+    if value is None or value in ((), {}):
+        return "none"
+    return f"`{str(value).lower()}`" if isinstance(value, bool) else f'`"{value}"`' if isinstance(value, str) else f"`{value}`"
+
+
+def option_rows(model: type[BaseModel], prefix: str, meanings: Meanings) -> Iterator[tuple[str, str, str, str]]:
+    """Key, type, default and meaning of each field that is no table of its own."""
+    for name, info in model.model_fields.items():
+        key = f"`{prefix}{info.alias or name}`"
+        if not (isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel)):
+            said = info.description or meanings.get(key, "")
+            yield key, type_name(info.annotation, limits_of(info)), default_of(info), said
+
+
+def meanings_in(text: str) -> Meanings:
+    """Key -> last cell of the tables in a text."""
+    rows = (re.split(r"(?<!\\)\|", line.strip())[1:-1] for line in text.splitlines() if line.startswith("|"))
+    return {cells[0].strip(): cells[-1].strip().replace("\\|", "|") for cells in rows}
+
+
+OPTION_HEAD = ("key", "type", "default", "meaning")
+
+
+def recipe_part(old: str) -> str:
+    """Every key of a recipe, one table per section."""
+    meanings = meanings_in(old)
+    parts = [table(OPTION_HEAD, option_rows(Recipe, "", meanings))]
+    for name, info in Recipe.model_fields.items():
+        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
+            parts += [f"### `[{name}]`", table(OPTION_HEAD, option_rows(info.annotation, f"{name}.", meanings))]
+    return "\n\n".join(parts)
+
+
+def rows_of(distribution: str) -> list[Row]:
+    """Catalogue rows of a distribution, in the order of roles."""
+    found = [r for r in read_catalogue(only={distribution}, block=set()).rows if r.distribution == distribution]
+    return sorted(found, key=lambda r: [*ROLES].index(r.role))
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names in code style."""
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def components_part(distribution: str) -> Callable[[str], str]:
+    """What a distribution offers, then the options of each component."""
+
+    def part(old: str) -> str:
+        rows = [r for r in rows_of(distribution) if r.summary]
+        cells = [(r.role, f"`{r.name}`", r.summary, listed(r.provides), listed(r.requires)) for r in rows]
+        out = [table(("role", "name", "what it is", "provides", "needs"), cells)]
+        for role in ("dataset", "recipe"):
+            names = [r.name for r in rows_of(distribution) if r.role == role]
+            out += [f"{role.capitalize()}s: {listed(names)}."] if names else []
+        for row in rows:
+            if row.config:
+                module, _, name = row.config.partition(":")
+                heading = f"### Options of {row.role} `{row.name}`"
+                shown = list(option_rows(getattr(importlib.import_module(module), name), "", meanings_under(old, heading)))
+                out += [heading, table(OPTION_HEAD, shown) if shown else "None."]
+        return "\n\n".join(out)
+
+    return part
+
+
+def meanings_under(text: str, heading: str) -> Meanings:
+    """Meanings in the tables under one heading."""
+    found = re.search(rf"^{re.escape(heading)}\n(.*?)(?=^###? |\Z)", text, re.MULTILINE | re.DOTALL)
+    return meanings_in(found[1]) if found else {}
+
+
+def distributions_part(old: str) -> str:
+    """Every distribution of this tree with its components."""
+    cells = []
+    for file in [ROOT / "core" / "pyproject.toml", *sorted(ROOT.glob("plugins/*/pyproject.toml"))]:
+        name = tomllib.loads(file.read_text(encoding="utf-8"))["project"]["name"]
+        folder = file.parent.relative_to(ROOT)
+        by_role: dict[str, list[str]] = {}
+        for row in rows_of(name):
+            by_role.setdefault(row.role, []).append(f"`{row.name}`")
+        for i, (role, names) in enumerate(by_role.items()):
+            cells.append((f"[`{name}`]({folder}/README.md)" if i == 0 else "", role, ", ".join(names)))
+    return table(("distribution", "role", "offers"), cells)
+
+
+def roles_part(old: str) -> str:
+    """The table of roles."""
+    cells = [
+        (f"`{r.name}`", f"`{r.group}`", "several" if r.many else "one", listed(r.hooks) or "none")
+        for r in ROLES.values()
+    ]  # fmt: skip
+    return table(("role", "entry-point group", "in a recipe", "hooks"), cells)
+
+
+def glossary_part(old: str) -> str:
+    """The glossary of capabilities."""
+    return table(("capability", "meaning"), [(f"`{name}`", meaning) for name, meaning in GLOSSARY.items()])
+
+
+def annotation(text: Any) -> str:
+    """An annotation as written, without the module alias of the specs."""
+    return re.sub(r"\bc\.", "", text if isinstance(text, str) else getattr(text, "__name__", str(text)))
+
+
+def hooks_part(old: str) -> str:
+    """Every hook with its exact signature, then the fields of every context and of the plan."""
+    out = []
+    for role in ROLES.values():
+        if not role.spec:
+            continue
+        spec = getattr(specs, role.spec.partition(":")[2])
+        out += [f"## {role.name}: `{spec.__name__}`", inspect.getdoc(spec) or ""]
+        for hook in role.hooks:
+            method = getattr(spec, hook)
+            context = inspect.signature(method).parameters["ctx"].annotation
+            returns = annotation(inspect.signature(method).return_annotation)
+            out += [f"```text\n{hook}(self, ctx: {annotation(context)}) -> {returns}\n```", inspect.getdoc(method) or ""]
+    out.append("## Contexts and what they hold")
+    named = {get_type_hints(getattr(specs, r.spec.partition(":")[2]).__dict__[h])["ctx"] for r in ROLES.values() if r.spec for h in r.hooks}
+    made = [contexts.UpdateResult, plan.Plan, plan.Phase, plan.Term, plan.Adapter, plan.Measure, plan.Budget]
+    for kind in [*(k for k in vars(contexts).values() if isinstance(k, type) and k in named), *made]:
+        lines = [f"{f.name}: {annotation(f.type)}{_default(f)}" for f in dataclasses.fields(kind)]
+        out += [f"### {kind.__name__}", inspect.getdoc(kind) or "", "```text\n" + "\n".join(lines) + "\n```"]
+    return "\n\n".join(out)
+
+
+def _default(field: dataclasses.Field[Any]) -> str:
+    if field.default_factory is not dataclasses.MISSING:
+        return f" = {getattr(field.default_factory, '__name__', '…')}()"
+    if field.default is dataclasses.MISSING:
+        return ""
+    return f" = {field.default!r}" if isinstance(field.default, str | int | float | bool | None) else " = …"
+
+
+PARTS: dict[str, dict[str, Callable[[str], str]]] = {
+    "README.md": {"distributions": distributions_part},
+    "core/README.md": {"components": components_part("scarce")},
+    "plugins/tabular/README.md": {"components": components_part("scarce-tabular")},
+    "docs/recipes.md": {"keys": recipe_part},
+    "docs/plugins.md": {"roles": roles_part, "capabilities": glossary_part},
+    "docs/hooks.md": {"hooks": hooks_part},
+}
+
+
+def fresh(page: str) -> str:
+    """The page as it should be."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for name, part in PARTS[page].items():
+        begin, end = f"<!-- begin {name} -->\n", f"<!-- end {name} -->"
+        before, mark, rest = text.partition(begin)
+        old, mark_end, after = rest.partition(end)
+        if not (mark and mark_end):
+            raise SystemExit(f"{page} lacks {begin.strip()} … {end}")
+        text = f"{before}{begin}\n{part(old).strip()}\n\n{end}{after}"
+    return text
+
+
+def main() -> None:
+    """Rewrite, or with --check say what is stale or has no meaning."""
+    wrong = []
+    for page in PARTS:
+        text, path = fresh(page), ROOT / page
+        wrong += [f"{page}: {line.split('|')[1].strip()} has no meaning" for line in text.splitlines() if re.match(r"\| `.*\|  \|$", line)]
+        if text != path.read_text(encoding="utf-8"):
+            if "--check" in sys.argv:
+                wrong.append(f"{page} is stale: python tests/docs/pages.py")
+            else:
+                path.write_text(text, encoding="utf-8")
+    if wrong:
+        raise SystemExit("\n".join(wrong))
+
+
+if __name__ == "__main__":
+    main()
