@@ -126,10 +126,10 @@ def test_the_layer_check_knows_every_floor_and_every_plugin():
     assert {f"{folder.relative_to(ROOT)}/src" for folder in PROJECTS} == set(settings["mypy"]["mypy_path"].split(":"))
     layers, public = (settings["importlinter"]["contracts"][i] for i in (0, 1))
     package = package_of(ROOT / "core")
-    floors = {f"scarce.{p.name}" for p in package.iterdir() if (p / "__init__.py").is_file()} | {"scarce.errors"}
+    floors = {f"scarce.{p.name}" for p in package.iterdir() if (p / "__init__.py").is_file()} | {"scarce.errors", "scarce.files"}
     assert {name for line in layers["layers"] for name in line.split(" | ")} == floors - {"scarce.testing"}
     assert set(public["source_modules"]) == packages - {"scarce"}
-    assert set(public["forbidden_modules"]) == floors - {"scarce.contract", "scarce.errors", "scarce.testing"}
+    assert set(public["forbidden_modules"]) == floors - {"scarce.contract", "scarce.errors", "scarce.files", "scarce.testing"}
 
 
 def test_manifests_and_entry_points_agree_and_targets_exist():
