@@ -59,10 +59,10 @@ def override(raw: dict[str, Any], key: str, value: Any) -> None:
     last = parts[-1]
     if isinstance(node, list):
         raise RecipeError(f"{key}: name an option of item {last}, such as {key}.name", hint=f"--set {key}.name=…")
-    if isinstance(node.get(last), list) and not isinstance(value, list):
+    if last in PLURAL and len(parts) == 1 and not isinstance(value, list):
+        node[last] = [*node.get(last, []), {"name": value} if isinstance(value, str) else value]
+    elif isinstance(node.get(last), list) and not isinstance(value, list):
         node[last] = [*node[last], value]
-    elif last in PLURAL and len(parts) == 1 and not isinstance(value, list):
-        node[last] = [{"name": value}]
     else:
         node[last] = value
 
