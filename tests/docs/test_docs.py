@@ -34,12 +34,13 @@ def commands(page: str) -> list[str]:
 
 
 def my_table() -> pd.DataFrame:
-    """150 employees: numbers, a category, a date and a class that depends on them."""
+    """150 employees: numbers, categories, a date and a class that depends on them."""
     rng = np.random.default_rng(0)
     age, hours = rng.integers(20, 65, 150), rng.normal(40, 6, 150).round(1)
     left = np.where(hours - 0.2 * age + rng.normal(0, 3, 150) > 32, "yes", "no")
     joined = pd.Series(pd.Timestamp("2015-01-01") + pd.to_timedelta(rng.integers(0, 3000, 150), unit="D")).dt.strftime("%Y-%m-%d")
-    return pd.DataFrame({"age": age, "city": rng.choice(["Ulm", "Bonn", "Kiel"], 150), "hours": hours, "joined": joined, "left": left})
+    team, city = [f"team {i}" for i in rng.integers(0, 30, 150)], rng.choice(["Ulm", "Bonn", "Kiel"], 150)
+    return pd.DataFrame({"age": age, "team": team, "city": city, "hours": hours, "joined": joined, "left": left})
 
 
 def quickly(raw, *, preset=None, overrides=()):
