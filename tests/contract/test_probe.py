@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from scarce.contract import Prompt
-from scarce.run.experiment import Experiment, start
-from scarce.run.opening import open_generator
-from scarce.run.recipe import resolve
-from scarce.runtime.files import read_json
+from scarce.files import read_json
+from scarce.runs.experiment import Experiment, start
+from scarce.runs.opening import open_generator
+from scarce.runs.recipe import resolve
 
 
 def recipe(**changes):
@@ -102,7 +102,7 @@ def test_d_a_gradient_flows_from_a_learner_through_draw_to_a_condition(toys, tmp
     run(toys, tmp_path / "r")
     generator, assembly, r = open_generator(tmp_path / "r", toys)
     from scarce.contract import LearnerContext
-    from scarce.run.loading import load_data
+    from scarce.runs.loading import load_data
 
     dataset = load_data(r, assembly, toys)
     ctx = LearnerContext(dataset=dataset, codec=generator.codec, runtime=generator.runtime, seed=0)

@@ -123,7 +123,7 @@ class Text(ModalitySpec):
 
     @hookimpl
     def modality_load(self, ctx):
-        return toy_dataset([{"word": w} for w in "cold warm chilly hot icy mild frosty balmy".split()], "toy-text")
+        return toy_dataset([{"word": w} for w in ["cold", "warm", "chilly", "hot", "icy", "mild", "frosty", "balmy"]], "toy-text")
 
     @hookimpl
     def modality_codec(self, ctx):
@@ -233,7 +233,7 @@ class PerClass(StrategySpec):
 
 
 class LearnerOptions(Options):
-    judge: Component["evaluator"] | None = None
+    judge: Component[evaluator] | None = None
     steps: int = 60
 
 
@@ -275,7 +275,7 @@ class Learner(LearnerSpec):
 
 
 class EvaluatorOptions(Options):
-    student: Component["learner"] | None = None
+    student: Component[learner] | None = None
     fail: bool = False
     name: str = "toy_accuracy"
 

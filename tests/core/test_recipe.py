@@ -6,10 +6,10 @@ import pytest
 from scarce.contract import Dataset
 from scarce.contract.plan import Adapter, Phase, Plan
 from scarce.errors import DataError, PlanError, RecipeError
-from scarce.run.planning import _changes, check, default_plan
-from scarce.run.recipe import difference, parse_set, resolve, with_arm
-from scarce.run.sections import Train
-from scarce.run.split import hide_labels, split
+from scarce.runs.planning import _changes, check, default_plan
+from scarce.runs.recipe import difference, parse_set, resolve, with_arm
+from scarce.runs.sections import Train
+from scarce.runs.split import hide_labels, split
 
 RAW = {"data": {"modality": "tabular"}, "backbone": {"name": "mlp"}, "evaluator": [{"name": "utility"}], "needs": ["a"]}
 

@@ -10,8 +10,8 @@ from torch import nn
 
 from scarce.contract import Budget, Draw, Fitting, Phase, Term, UpdateResult
 from scarce.errors import RecipeError, RunError, TrainingError
+from scarce.files import read_json, read_tensors, write_json, write_tensors
 from scarce.runtime.checkpoint import last_checkpoint, save_checkpoint
-from scarce.runtime.files import read_json, read_tensors, write_json, write_tensors
 from scarce.runtime.options import RuntimeOptions
 from scarce.runtime.order import RowOrder
 from scarce.runtime.residency import Residency

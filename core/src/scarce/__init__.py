@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from scarce.run.api import Run, fit, load, run
+    from scarce.runs.api import Run, fit, load, run
 
 __all__ = ["Run", "fit", "load", "run"]
 
@@ -18,4 +18,4 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'scarce' has no attribute '{name}'")
     import importlib
 
-    return getattr(importlib.import_module("scarce.run.api"), name)
+    return getattr(importlib.import_module("scarce.runs.api"), name)

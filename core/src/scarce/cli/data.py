@@ -43,9 +43,9 @@ def _list(*, as_data: bool) -> None:
 def _inspect(asked: argparse.Namespace) -> None:
     from scarce.catalogue import read_catalogue
     from scarce.files import write_json
-    from scarce.run.assembly import assemble_one
-    from scarce.run.loading import read_records
-    from scarce.run.sections import Data
+    from scarce.runs.assembly import assemble_one
+    from scarce.runs.loading import read_records
+    from scarce.runs.sections import Data
 
     catalogue = read_catalogue()
     assembly = assemble_one(catalogue, "modality", asked.modality)

@@ -18,11 +18,11 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON: the resolved recipe and the plan")
     asked = parser.parse_args(argv)
     from scarce.catalogue import read_catalogue
-    from scarce.run.assembly import assemble
-    from scarce.run.folder import plain
-    from scarce.run.loading import load_data
-    from scarce.run.planning import make_plan, rows
-    from scarce.run.recipe import find_recipe, parse_set, resolve
+    from scarce.runs.assembly import assemble
+    from scarce.runs.folder import plain
+    from scarce.runs.loading import load_data
+    from scarce.runs.planning import make_plan, rows
+    from scarce.runs.recipe import find_recipe, parse_set, resolve
 
     catalogue = read_catalogue()
     _, raw = find_recipe(asked.recipe, catalogue)

@@ -20,7 +20,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--quiet", action="store_true", help="no progress")
     asked = parser.parse_args(argv)
     from scarce.run import api
-    from scarce.run.recipe import parse_set
+    from scarce.runs.recipe import parse_set
 
     overrides = dict(parse_set(text) for text in asked.set)
     done = api.run(asked.recipe, data=asked.data, set=overrides, preset=asked.preset, out=asked.out, quiet=asked.quiet)
@@ -31,7 +31,7 @@ def resume(argv: list[str]) -> None:
     """Run `resume RUN`."""
     asked = _folder_parser("resume", "Continue an interrupted run where it stopped.", overrides=True).parse_args(argv)
     from scarce.run import api
-    from scarce.run.recipe import parse_set
+    from scarce.runs.recipe import parse_set
     from scarce.runtime.progress import Progress
 
     _show(api.resume(asked.run, [parse_set(text) for text in asked.set], progress=Progress(quiet=asked.quiet)))

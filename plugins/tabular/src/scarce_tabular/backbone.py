@@ -22,16 +22,23 @@ def sinusoids(steps: int, width: int) -> Tensor:
 
 
 class ResidualMlp(nn.Module):
-    """h = in(row) + time(t) + condition(pooled); h += layer(silu(h)) a few times; out(silu(h))."""
+    """h = in(row) + time(t) + condition(pooled); h += layer(silu(h)) a few times; out(silu(h)).
+
+    Rows enter as numbers, sines and cosines of 1, 2, 4, .. times each number (thresholds are learnt in far fewer steps,
+    Gorishniy et al. 2022), and one-hots.
+    """
 
     times: Tensor
     offsets: Tensor
+    frequencies: Tensor
 
-    def __init__(self, *, space: Space, condition_width: int, steps: int, width: int, layers: int, dropout: float) -> None:
+    def __init__(
+        self, *, space: Space, condition_width: int, steps: int, width: int, layers: int, dropout: float = 0.0, frequencies: int = 3
+    ) -> None:
         super().__init__()
         self.numeric, self.levels = space.width, sum(space.levels)
         features = self.numeric + self.levels
-        self.inward = nn.Linear(features, width)
+        self.inward = nn.Linear(features + 2 * frequencies * self.numeric, width)
         self.time = nn.Linear(TIME_WIDTH, width)
         self.condition = nn.Linear(condition_width, width, bias=False)
         self.blocks = nn.ModuleList(nn.Linear(width, width) for _ in range(layers))
@@ -39,7 +46,8 @@ class ResidualMlp(nn.Module):
         self.dropout = nn.Dropout(dropout) if dropout else None
         nn.init.zeros_(self.outward.weight)
         nn.init.zeros_(self.outward.bias)
-        starts = [self.numeric + sum(space.levels[:c]) for c in range(len(space.levels))]
+        starts = [sum(space.levels[:c]) for c in range(len(space.levels))]
+        self.register_buffer("frequencies", 2.0 ** torch.arange(frequencies), persistent=False)
         self.register_buffer("times", sinusoids(steps, TIME_WIDTH), persistent=False)
         self.register_buffer("offsets", torch.tensor(starts, dtype=torch.int64), persistent=False)
 
@@ -56,13 +64,14 @@ class ResidualMlp(nn.Module):
         return State(y[:, : self.numeric], y[:, self.numeric :], x_t.mask)
 
     def _features(self, x_t: State) -> Tensor:
-        """[b, width + sum K]: continuous channels, then one-hots of each column."""
-        if not self.levels:
-            return x_t.num
+        """[b, ..]: numbers, their sines and cosines, then one-hots of each column."""
+        angles = (x_t.num.unsqueeze(-1) * self.frequencies).flatten(1)
+        rows = [x_t.num, angles.sin(), angles.cos()]
         if x_t.cat.is_floating_point():
-            return torch.cat([x_t.num, x_t.cat], dim=1)
-        rows = F.pad(x_t.num, (0, self.levels))
-        return rows.scatter_(1, x_t.cat + self.offsets, 1.0) if not rows.requires_grad else rows.scatter(1, x_t.cat + self.offsets, 1.0)
+            rows.append(x_t.cat)
+        elif self.levels:
+            rows.append(x_t.num.new_zeros(len(x_t), self.levels).scatter_(1, x_t.cat + self.offsets, 1.0))
+        return torch.cat(rows, dim=1)
 
 
 class MlpDenoiser(BackboneSpec):
@@ -81,4 +90,5 @@ class MlpDenoiser(BackboneSpec):
             width=self.options.width,
             layers=self.options.layers,
             dropout=self.options.dropout,
+            frequencies=self.options.frequencies,
         )

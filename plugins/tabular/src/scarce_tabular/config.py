@@ -52,11 +52,12 @@ class Shape(Options):
 
 
 class MlpDenoiser(Options):
-    """Backbone `mlp`: residual layers of one width, with dropout in each."""
+    """Backbone `mlp`: residual layers of one width with dropout in each, and sines per number at its input."""
 
     width: int = Field(256, ge=1)
     layers: int = Field(3, ge=1)
     dropout: float = Field(0.0, ge=0, lt=1)
+    frequencies: int = Field(3, ge=0, le=8)
 
 
 class Tabular(Options):

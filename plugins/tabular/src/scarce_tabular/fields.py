@@ -214,7 +214,10 @@ class Identifier:
         if column.dtype.lower().startswith(("int", "uint")):
             return cls(column=column, patterns=(), taken=frozenset(), start=int(series.max()) + 1)
         texts = [str(v) for v in series.dropna()]
-        shapes = sorted({"".join(_shape(c) for c in text) for text in texts})
+        kinds: dict[str, list[str]] = {}
+        for text in texts:
+            kinds.setdefault("".join(_shape(c) for c in text), []).append(text)
+        shapes = sorted(_pattern(shape, members) for shape, members in kinds.items())
         return cls(column=column, patterns=tuple(shapes[:200]), taken=frozenset(_hash(t) for t in texts), start=0)
 
     def make(self, n: int, rng: np.random.Generator) -> list[Any]:
@@ -225,7 +228,7 @@ class Identifier:
         tries = 0
         while len(out) < n:
             shape = self.patterns[int(rng.integers(len(self.patterns)))]
-            text = "".join(_draw(c, rng) for c in shape)
+            text = _text(shape, rng)
             tries += 1
             text = text if tries < 20 * n else f"{text}-{len(out)}"
             if _hash(text) not in self.taken:
@@ -278,7 +281,23 @@ def plain(value: Any) -> Any:
 
 
 def _shape(c: str) -> str:
-    return "9" if c.isdigit() else "a" if c in string.ascii_lowercase else "A" if c in string.ascii_uppercase else c
+    return (
+        "\\\\" if c == "\\" else "9" if c.isdigit() else "a" if c in string.ascii_lowercase else "A" if c in string.ascii_uppercase else c
+    )
+
+
+def _pattern(shape: str, members: list[str]) -> str:
+    """The shape of some texts with the characters that all of them share, these marked by a backslash."""
+    fixed = len(members) > 1
+    return "".join(f"\\{c[0]}" if fixed and len(set(c)) == 1 else s for s, c in zip(shape, zip(*members, strict=True), strict=True))
+
+
+def _text(pattern: str, rng: np.random.Generator) -> str:
+    """A text of a pattern."""
+    out, marks = [], iter(pattern)
+    for c in marks:
+        out.append(next(marks) if c == "\\" else _draw(c, rng))
+    return "".join(out)
 
 
 def _draw(c: str, rng: np.random.Generator) -> str:

@@ -154,7 +154,7 @@ def _labels(frame: pd.DataFrame, target: Any, schema: Schema, name: str) -> tupl
         return series.to_numpy(dtype=np.float64, na_value=np.nan), (), "regression"
     values = series.astype(object).to_numpy()
     found = [v.item() if isinstance(v, np.generic) else v for v in present.astype(object).unique()]
-    if len(found) > max(MOST_CLASSES * 5, 2) or len(found) > len(present) / 2:
+    if len(found) > MOST_CLASSES * 5 or (len(found) > len(present) / 2 and len(present) > MOST_CLASSES):
         raise DataError(
             f"{name}: target '{target}' has {len(found)} different values in {len(present)} rows", hint="choose a target with fewer classes"
         )

@@ -18,8 +18,8 @@ from scarce.contract.protocols import Draw, Fitted, Fitting, Loss
 from scarce.contract.space import State
 from scarce.diffusion.process import Process
 from scarce.files import file_hash, read_json, write_json
-from scarce.run.conditioning import Inputs, rows_of
-from scarce.run.model import Model
+from scarce.runs.conditioning import Inputs, rows_of
+from scarce.runs.model import Model
 from scarce.runtime.runtime import SharedRuntime
 
 

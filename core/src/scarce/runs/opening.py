@@ -9,12 +9,12 @@ from scarce.contract.contexts import CodecContext
 from scarce.contract.plan import Adapter, Budget, Measure, Phase, Plan, Term
 from scarce.errors import RunError
 from scarce.files import read_json
-from scarce.run.assembly import Assembly, assemble
-from scarce.run.building import build_model, restore_base
-from scarce.run.folder import children, read_recipe
-from scarce.run.generator import TrainedGenerator
-from scarce.run.provenance import record_parent
-from scarce.run.sections import Recipe
+from scarce.runs.assembly import Assembly, assemble
+from scarce.runs.building import build_model, restore_base
+from scarce.runs.folder import children, read_recipe
+from scarce.runs.generator import TrainedGenerator
+from scarce.runs.provenance import record_parent
+from scarce.runs.sections import Recipe
 from scarce.runtime.runtime import SharedRuntime
 
 

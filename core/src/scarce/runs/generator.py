@@ -15,8 +15,8 @@ from scarce.diffusion.guidance import guided
 from scarce.diffusion.process import Process
 from scarce.diffusion.samplers import sample
 from scarce.host.hooks import Scope
-from scarce.run.model import Model
-from scarce.run.sections import Generate
+from scarce.runs.model import Model
+from scarce.runs.sections import Generate
 from scarce.runtime.runtime import SharedRuntime
 from scarce.runtime.seeds import derive, generator
 

@@ -13,11 +13,11 @@ from scarce.contract.protocols import Bundle, Codec
 from scarce.diffusion.process import Process
 from scarce.errors import RunError
 from scarce.files import read_tensors, write_json, write_tensors
-from scarce.run.assembly import Assembly
-from scarce.run.conditioning import ConditionSet
-from scarce.run.loading import record_prompts
-from scarce.run.model import Model
-from scarce.run.sections import Recipe
+from scarce.runs.assembly import Assembly
+from scarce.runs.conditioning import ConditionSet
+from scarce.runs.loading import record_prompts
+from scarce.runs.model import Model
+from scarce.runs.sections import Recipe
 from scarce.runtime.runtime import SharedRuntime
 
 

@@ -12,10 +12,10 @@ from scarce.contract.condition import Prompt
 from scarce.contract.dataset import Dataset, concat
 from scarce.contract.space import Known, State
 from scarce.files import read_tensors, write_tensors
-from scarce.run.assembly import Assembly
-from scarce.run.generator import TrainedGenerator
-from scarce.run.loading import record_prompts
-from scarce.run.sections import Recipe
+from scarce.runs.assembly import Assembly
+from scarce.runs.generator import TrainedGenerator
+from scarce.runs.loading import record_prompts
+from scarce.runs.sections import Recipe
 from scarce.runtime.seeds import derive
 
 

@@ -13,14 +13,14 @@ from scarce.errors import DataError, RunError
 from scarce.files import read_json
 from scarce.report.results import Results
 from scarce.report.write import short_html
-from scarce.run.assembly import assemble
-from scarce.run.experiment import Experiment, collect, proceed, start
-from scarce.run.folder import children, new_folder, read_recipe, refuse_changes
-from scarce.run.generating import class_counts, generate
-from scarce.run.opening import open_generator
-from scarce.run.provenance import command
-from scarce.run.recipe import find_recipe, read_toml, resolve
-from scarce.run.where import parse_where
+from scarce.runs.assembly import assemble
+from scarce.runs.experiment import Experiment, collect, proceed, start
+from scarce.runs.folder import children, new_folder, read_recipe, refuse_changes
+from scarce.runs.generating import class_counts, generate
+from scarce.runs.opening import open_generator
+from scarce.runs.provenance import command
+from scarce.runs.recipe import find_recipe, read_toml, resolve
+from scarce.runs.where import parse_where
 from scarce.runtime.progress import Progress
 
 TABLE_RECIPE = "tabular/table"

@@ -24,18 +24,18 @@ from scarce.contract.results import Figure
 from scarce.diffusion.process import Process
 from scarce.errors import ScarceError
 from scarce.files import read_json, write_json
-from scarce.run.assembly import Assembly, assemble
-from scarce.run.building import build_model, keep_base, restore_base
-from scarce.run.generating import asked_prompts, generate
-from scarce.run.generator import TrainedGenerator
-from scarce.run.judging import as_part, baselines, draw_records, evaluate, learn
-from scarce.run.loading import load_data, make_codec, record_prompts
-from scarce.run.model import Model, parameter_count
-from scarce.run.opening import parent_generator
-from scarce.run.planning import make_plan
-from scarce.run.provenance import lock, record_data
-from scarce.run.sections import Recipe
-from scarce.run.training import material, train_plan
+from scarce.runs.assembly import Assembly, assemble
+from scarce.runs.building import build_model, keep_base, restore_base
+from scarce.runs.generating import asked_prompts, generate
+from scarce.runs.generator import TrainedGenerator
+from scarce.runs.judging import as_part, baselines, draw_records, evaluate, learn
+from scarce.runs.loading import load_data, make_codec, record_prompts
+from scarce.runs.model import Model, parameter_count
+from scarce.runs.opening import parent_generator
+from scarce.runs.planning import make_plan
+from scarce.runs.provenance import lock, record_data
+from scarce.runs.sections import Recipe
+from scarce.runs.training import material, train_plan
 from scarce.runtime.progress import Progress
 from scarce.runtime.runtime import SharedRuntime
 

@@ -15,7 +15,7 @@ from scarce.contract.generator import Generator
 from scarce.contract.protocols import Codec, Predictions, TrainingPart
 from scarce.contract.results import Figure, Metric
 from scarce.errors import ScarceError
-from scarce.run.assembly import Assembly
+from scarce.runs.assembly import Assembly
 from scarce.runtime.runtime import SharedRuntime
 
 

@@ -11,7 +11,7 @@ from scarce.catalogue.catalogue import Catalogue, Row
 from scarce.errors import PluginError, RecipeError
 from scarce.host.hooks import Scope
 from scarce.host.loading import Loaded, build, load_options, nested
-from scarce.run.sections import Recipe
+from scarce.runs.sections import Recipe
 
 # What the core itself provides to every generator: a NULL condition and a pooled vector exist even without conditioner.
 CORE_PROVIDES = frozenset({"cond:pooled", "cond:tokens", "cond:dropout"})

@@ -11,8 +11,8 @@ import tomli_w
 
 from scarce.errors import RunError
 from scarce.files import read_json, write_bytes, write_json
-from scarce.run.recipe import difference, resolve
-from scarce.run.sections import Recipe
+from scarce.runs.recipe import difference, resolve
+from scarce.runs.sections import Recipe
 
 FORMAT = 1
 

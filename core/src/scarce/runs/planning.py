@@ -14,8 +14,8 @@ from scarce.contract.dataset import Dataset
 from scarce.contract.plan import BASE, Budget, Phase, Plan, Term
 from scarce.errors import PlanError
 from scarce.host.hooks import Scope
-from scarce.run.assembly import Assembly
-from scarce.run.sections import Recipe, Train
+from scarce.runs.assembly import Assembly
+from scarce.runs.sections import Recipe, Train
 
 APPEND_ONLY = ("name", "terms", "adapters", "before")
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from scarce.catalogue.catalogue import Catalogue
 from scarce.errors import RecipeError
 from scarce.host.loading import explain
-from scarce.run.sections import Recipe
+from scarce.runs.sections import Recipe
 
 PLURAL = ("arm", "conditioner", "strategy", "evaluator", "lifecycle")
 

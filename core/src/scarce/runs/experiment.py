@@ -17,12 +17,12 @@ from scarce.files import read_json, write_json
 from scarce.report.results import Results
 from scarce.report.statistics import Child
 from scarce.report.write import write_report
-from scarce.run.assembly import check_recipe
-from scarce.run.folder import children, read_recipe, write_recipe
-from scarce.run.provenance import write_card
-from scarce.run.recipe import with_arm
-from scarce.run.run import Job, execute
-from scarce.run.sections import Recipe
+from scarce.runs.assembly import check_recipe
+from scarce.runs.folder import children, read_recipe, write_recipe
+from scarce.runs.provenance import write_card
+from scarce.runs.recipe import with_arm
+from scarce.runs.run import Job, execute
+from scarce.runs.sections import Recipe
 from scarce.runtime.progress import Progress
 
 GENERATOR_SECTIONS = ("seed", "data", "backbone", "conditioner", "diffusion", "generator")

@@ -16,9 +16,9 @@ from scarce.contract.protocols import Codec
 from scarce.errors import DataError, RecipeError, did_you_mean
 from scarce.files import write_json
 from scarce.host.loading import load_target
-from scarce.run.assembly import Assembly
-from scarce.run.sections import Data, Recipe
-from scarce.run.split import hide_labels, split
+from scarce.runs.assembly import Assembly
+from scarce.runs.sections import Data, Recipe
+from scarce.runs.split import hide_labels, split
 
 
 def load_data(recipe: Recipe, assembly: Assembly, catalogue: Catalogue, *, memory: Any = None) -> Dataset:

@@ -19,7 +19,7 @@ from scarce.contract.protocols import AdapterHandle, Runtime
 from scarce.errors import RunError
 from scarce.files import read_tensors, write_tensors
 from scarce.host.hooks import Scope
-from scarce.run.conditioning import ConditionSet
+from scarce.runs.conditioning import ConditionSet
 
 Weights = dict[str, Tensor]
 
