@@ -19,7 +19,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--out", metavar="DIR", type=Path, help="run folder (default: runs/NAME-N)")
     parser.add_argument("--quiet", action="store_true", help="no progress")
     asked = parser.parse_args(argv)
-    from scarce.run import api
+    from scarce.runs import api
     from scarce.runs.recipe import parse_set
 
     overrides = dict(parse_set(text) for text in asked.set)
@@ -30,7 +30,7 @@ def main(argv: list[str]) -> None:
 def resume(argv: list[str]) -> None:
     """Run `resume RUN`."""
     asked = _folder_parser("resume", "Continue an interrupted run where it stopped.", overrides=True).parse_args(argv)
-    from scarce.run import api
+    from scarce.runs import api
     from scarce.runs.recipe import parse_set
     from scarce.runtime.progress import Progress
 
@@ -40,7 +40,7 @@ def resume(argv: list[str]) -> None:
 def evaluate(argv: list[str]) -> None:
     """Run `evaluate RUN`."""
     asked = _folder_parser("evaluate", "Judge the stored samples of a run again.").parse_args(argv)
-    from scarce.run import api
+    from scarce.runs import api
     from scarce.runtime.progress import Progress
 
     _show(api.resume(asked.run, judge_again=True, progress=Progress(quiet=asked.quiet)))
@@ -57,7 +57,7 @@ def sample(argv: list[str]) -> None:
     asked = parser.parse_args(argv)
     if asked.out is not None and asked.out.exists() and asked.out.is_dir():
         raise RecipeError(f"{asked.out} is a folder", hint="-o FILE.csv")
-    from scarce.run import api
+    from scarce.runs import api
 
     opened = api.load(asked.run)
     records = opened.sample(asked.n, where=asked.where, prompt=asked.prompt, seed=asked.seed, quiet=asked.quiet)

@@ -281,15 +281,15 @@ def plain(value: Any) -> Any:
 
 
 def _shape(c: str) -> str:
-    return (
-        "\\\\" if c == "\\" else "9" if c.isdigit() else "a" if c in string.ascii_lowercase else "A" if c in string.ascii_uppercase else c
-    )
+    return "9" if c.isdigit() else "a" if c in string.ascii_lowercase else "A" if c in string.ascii_uppercase else c
 
 
 def _pattern(shape: str, members: list[str]) -> str:
     """The shape of some texts with the characters that all of them share, these marked by a backslash."""
     fixed = len(members) > 1
-    return "".join(f"\\{c[0]}" if fixed and len(set(c)) == 1 else s for s, c in zip(shape, zip(*members, strict=True), strict=True))
+    return "".join(
+        f"\\{c[0]}" if s == "\\" or (fixed and len(set(c)) == 1) else s for s, c in zip(shape, zip(*members, strict=True), strict=True)
+    )
 
 
 def _text(pattern: str, rng: np.random.Generator) -> str:
