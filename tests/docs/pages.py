@@ -22,7 +22,7 @@ from pydantic import BaseModel
 from scarce.catalogue import GLOSSARY, ROLES, Row, read_catalogue
 from scarce.contract import contexts, plan, specs
 from scarce.contract.options import Named
-from scarce.run.sections import Arm, Recipe
+from scarce.runs.sections import Arm, Recipe
 
 ROOT = Path(__file__).parents[2]
 SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}

@@ -16,8 +16,8 @@ import pytest
 from scarce.catalogue import Malformed
 from scarce.catalogue.manifest import read_manifest
 from scarce.cli.app import main
-from scarce.run import api
-from scarce.run.recipe import resolve
+from scarce.runs import api
+from scarce.runs.recipe import resolve
 
 ROOT = Path(__file__).parents[2]
 PAGES = ["README.md", "CONTRIBUTING.md", *(str(p.relative_to(ROOT)) for p in sorted(ROOT.glob("docs/*.md")))]
