@@ -221,7 +221,8 @@ class PerClass(StrategySpec):
         out = []
         for leaf in ctx.plan.leaves():
             for label in ctx.classes:
-                adapters = (Adapter(name="body", target="backbone", owner=ctx.path), Adapter(name="word", target="conditioner.0", owner=ctx.path))
+                targets = (("body", "backbone"), ("word", "conditioner.0"))
+                adapters = tuple(Adapter(name=name, target=target, owner=ctx.path) for name, target in targets)
                 out.append(leaf.with_(name=f"{leaf.name}-{label}", classes=(label,), adapters=adapters, trainable=(), serves=label))
         kept = tuple(p for p in ctx.plan.phases if p not in ctx.plan.leaves())
         return Plan(phases=kept + tuple(out))

@@ -15,7 +15,8 @@ RAW = {"data": {"modality": "tabular"}, "backbone": {"name": "mlp"}, "evaluator"
 
 
 def test_set_reads_toml_values_appends_to_lists_and_reaches_options():
-    sets = ["seeds=3", "train.rate=1e-3", "backbone.width=64", "evaluator.1.name=shape", "needs=b", "data.target=left", "strategy.0.name=lora"]
+    sets = ["seeds=3", "train.rate=1e-3", "backbone.width=64", "evaluator.1.name=shape", "needs=b", "data.target=left"]
+    sets += ["strategy.0.name=lora"]
     recipe = resolve(RAW, overrides=[parse_set(s) for s in sets])
     assert (recipe.seeds, recipe.train.rate, recipe.data.target) == (3, 1e-3, "left")
     assert recipe.backbone.options == {"width": 64}

@@ -68,10 +68,12 @@ def test_seeds_and_arms_are_child_runs_with_one_paired_report(home):
     out = home / "arms"
     sets = ["seeds=2", "arm.0.name=full", "arm.0.diffusion.prior=full", "arm.1.name=standard", "arm.1.diffusion.prior=standard"]
     options = [word for s in sets for word in ("--set", s)]
-    assert main(["run", "tabular/table", "--data", str(home / "staff.csv"), "--set", "data.target=left", *options, "--out", str(out), *FAST]) == 0
+    data = ["--data", str(home / "staff.csv"), "--set", "data.target=left"]
+    assert main(["run", "tabular/table", *data, *options, "--out", str(out), *FAST]) == 0
     run = scarce.load(out)
     assert {(c.arm, c.seed) for c in run.results.children} == {("full", 0), ("full", 1), ("standard", 0), ("standard", 1)}
-    splits = {(arm, s): json.loads((out / "arms" / arm / str(s) / "data.json").read_text())["splits"] for arm in ("full", "standard") for s in (0, 1)}
+    folders = {(arm, s): out / "arms" / arm / str(s) for arm in ("full", "standard") for s in (0, 1)}
+    splits = {key: json.loads((folder / "data.json").read_text())["splits"] for key, folder in folders.items()}
     assert splits["full", 0] == splits["standard", 0] != splits["full", 1]
 
 
@@ -148,7 +150,8 @@ def test_resume_refuses_another_recipe_with_a_diff_and_evaluate_repeats_the_numb
     assert "train.steps: 40 -> 41" in capsys.readouterr().err
     assert main(["evaluate", str(home / "run"), "--quiet"]) == 0
     after = json.loads((home / "run" / "metrics.json").read_text())
-    assert [(m["name"], m["source"], m["value"]) for m in before["metrics"]] == [(m["name"], m["source"], m["value"]) for m in after["metrics"]]
+    numbers = [[(m["name"], m["source"], m["value"]) for m in out["metrics"]] for out in (before, after)]
+    assert numbers[0] == numbers[1]
 
 
 def test_plan_inspect_and_lists(home, capsys):

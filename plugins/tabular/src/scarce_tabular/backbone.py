@@ -39,7 +39,7 @@ class ResidualMlp(nn.Module):
         self.numeric, self.levels = space.width, sum(space.levels)
         features = self.numeric + self.levels
         self.inward = nn.Linear(features + 2 * frequencies * self.numeric, width)
-        self.time = nn.Linear(TIME_WIDTH, width)
+        self.time = nn.Linear(TIME_WIDTH, width, bias=False)
         self.condition = nn.Linear(condition_width, width, bias=False)
         self.blocks = nn.ModuleList(nn.Linear(width, width) for _ in range(layers))
         self.outward = nn.Linear(width, features)

@@ -161,7 +161,7 @@ def fit_codec(dataset: Dataset, *, seed: int, label_is_condition: bool = True) -
     made: list[f.Field] = []
     label = None
     for column in schema_from_json({"columns": dataset.schema["columns"]}).columns:
-        series = frame[column.name]
+        series = (dataset.records if column.kind == "identifier" else frame)[column.name]  # no real name is made up again
         is_label = column.name == dataset.target_name and dataset.task == "classification"
         one = fit_field(column, series, is_label=is_label, missing_is_level=missing == "keep")
         label = one if is_label and label_is_condition and isinstance(one, f.Levels) else label

@@ -210,7 +210,7 @@ class Identifier:
 
     @classmethod
     def fit(cls, column: Column, series: pd.Series) -> Identifier:
-        """Shapes and hashes of all values; the highest of whole numbers."""
+        """Shapes and hashes of every real value, so that none is made up again; the highest of whole numbers."""
         if column.dtype.lower().startswith(("int", "uint")):
             return cls(column=column, patterns=(), taken=frozenset(), start=int(series.max()) + 1)
         texts = [str(v) for v in series.dropna()]

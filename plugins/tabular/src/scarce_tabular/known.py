@@ -114,12 +114,13 @@ def _values(column: f.Number, constraint: Any, n: int, rng: np.random.Generator)
         low = -np.inf if constraint.low is None else _parse(column, constraint.low)
         high = np.inf if constraint.high is None else _parse(column, constraint.high)
         drawn = column.decode(np.asarray(f.to_normal(rng.uniform(size=DRAWS))))
-        inside = drawn[(drawn > low) & (drawn < high)]
+        above = drawn >= low if constraint.closed[0] else drawn > low
+        below = drawn <= high if constraint.closed[1] else drawn < high
+        inside = drawn[above & below]
         if len(inside) == 0:
-            shown = f"{_shown(column, column.ranks.v[0])} to {_shown(column, column.ranks.v[-1])}"
-            raise DataError(
-                f"--where: no training value of '{column.column.name}' lies between {constraint.low} and {constraint.high}; it goes from {shown}"
-            )
+            low_seen, high_seen = (_shown(column, v) for v in column.ranks.v[[0, -1]])
+            what = f"--where: no training value of '{column.column.name}' lies between {constraint.low} and {constraint.high}"
+            raise DataError(what, hint=f"it goes from {low_seen} to {high_seen}")
         return inside[rng.integers(len(inside), size=n)]
     wanted = constraint.values if hasattr(constraint, "values") else (constraint.value,)
     values = np.array([_parse(column, v) for v in wanted])

@@ -1,0 +1,56 @@
+"""`make bench [ONLY=group]`: measure a group, print its table, keep it with commit and machine. Resumable.
+
+Groups: tables (the default; the plan for <= 15 CPU seconds of training), tables-60 (for <= 60), train_step, sampling.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+GROUPS = {"tables": ("tables", {}), "tables-60": ("tables", {"budget": 60}), "train_step": ("train_step", {}), "sampling": ("sampling", {})}
+
+
+def keep(group: str, rows: list[dict[str, Any]]) -> Path:
+    """Write the group's rows with the commit and the machine they were measured on."""
+    from scarce.files import write_json
+    from scarce.runtime.device import machine
+
+    commit = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, cwd=HERE).stdout.strip()
+    facts = {"group": group, "commit": commit, "machine": machine(), "date": time.strftime("%Y-%m-%d"), "rows": rows}
+    return write_json(HERE / "results" / f"{group}.json", facts)
+
+
+def show(rows: list[dict[str, Any]]) -> None:
+    """Print rows as an aligned table."""
+    names = list(rows[0])
+    cells = [[f"{v:.3f}" if isinstance(v, float) else str(v) for v in (row.get(n, "") for n in names)] for row in rows]
+    widths = [max(len(n), *(len(c[i]) for c in cells)) for i, n in enumerate(names)]
+    for line in [names, *cells]:
+        print("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip())
+
+
+def main() -> int:
+    """Run the asked group."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="tables", choices=list(GROUPS))
+    group = parser.parse_args().only
+    module, options = GROUPS[group]
+    rows = importlib.import_module(module).run(**options)
+    show(rows)
+    print(f"kept in {keep(group, rows)}")
+    missed = [json.dumps(row) for row in rows if row.get("ok") is False]
+    print(f"{len(missed)} of {len(rows)} rows miss their bound")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
