@@ -52,7 +52,7 @@ def trained() -> tuple[Process, Network]:
     process = Process.fit(Space(layout="vector", blocks=tuple(blocks)), DiffusionOptions(), x0)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        body = ResidualMlp(space=process.space, condition_width=1, steps=1000, width=256, layers=2, dropout=0.0)
+        body = ResidualMlp(space=process.space, condition_width=1, steps=1000, width=256, layers=2)
 
     def network(x_t: State, t: Tensor) -> State:
         empty = torch.zeros(len(x_t), 1)

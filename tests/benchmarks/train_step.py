@@ -1,4 +1,4 @@
-"""Cost of a training step of the tabular denoiser beside its fp32 matrix products alone, on one thread.
+"""Cost of a training step of the tabular denoiser beside its fp32 matrix products alone, on one thread (CPU time).
 
 A step is: gather the batch, embed labels, noise, forward, loss, backward, fused AdamW, EMA. The floor is the forward,
 weight-gradient and input-gradient products of every linear layer of the same network, in fp32. Medians of
@@ -41,30 +41,33 @@ def table(numeric: int, levels: tuple[int, ...]) -> tuple[Space, State]:
 def training_step(space: Space, x0: State, autocast: bool) -> Callable[[], None]:
     """One step as the runtime takes it."""
     process = Process.fit(space, DiffusionOptions(), x0)
-    network = ResidualMlp(space=space, condition_width=CONDITION, steps=1000, width=WIDTH, layers=LAYERS, dropout=0.0)
+    network = ResidualMlp(space=space, condition_width=CONDITION, steps=1000, width=WIDTH, layers=LAYERS)
     labels, classes, generator = nn.Embedding(2, CONDITION), torch.arange(ROWS) % 2, torch.Generator().manual_seed(0)
     parameters = [*network.parameters(), *labels.parameters()]
-    average = [p.detach().clone() for p in parameters]
+    current = [p.detach() for p in parameters]
+    average = [p.clone() for p in current]
+    mask = torch.ones(BATCH, 1, dtype=torch.bool)
     optimizer = torch.optim.AdamW(parameters, 1e-4, fused=True)
 
     def step() -> None:
         rows = torch.randint(0, ROWS, (BATCH,), generator=generator)
         with torch.autocast("cpu", torch.bfloat16) if autocast else nullcontext():
             pooled = labels(classes[rows])
-            condition = Condition(pooled[:, None], torch.ones(BATCH, 1, dtype=torch.bool), pooled)
+            condition = Condition(pooled[:, None], mask, pooled)
             loss = process.loss(lambda x, t: network(x, t, condition), x0[rows], generator).mean()
-        optimizer.zero_grad(set_to_none=True)
+        for parameter in parameters:
+            parameter.grad = None
         loss.backward()
         optimizer.step()
         with torch.no_grad():
-            torch._foreach_lerp_(average, [p.detach() for p in parameters], 0.01)
+            torch._foreach_lerp_(average, current, 0.01)
 
     return step
 
 
 def products(space: Space) -> Callable[[], None]:
     """The matrix products of forward and backward of the same network, in fp32."""
-    network = ResidualMlp(space=space, condition_width=CONDITION, steps=1000, width=WIDTH, layers=LAYERS, dropout=0.0)
+    network = ResidualMlp(space=space, condition_width=CONDITION, steps=1000, width=WIDTH, layers=LAYERS)
     operands: list[tuple[Tensor, Tensor, Tensor, bool]] = []
     for name, layer in network.named_modules():
         if isinstance(layer, nn.Linear):
@@ -82,14 +85,14 @@ def products(space: Space) -> Callable[[], None]:
 
 
 def interleaved(calls: dict[str, Callable[[], None]], repeats: int) -> dict[str, float]:
-    """Median seconds of each call, taken in turn."""
+    """Median CPU seconds of each call, taken in turn."""
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     for repeat in range(repeats + 10):
         for name, call in calls.items():
-            start = time.perf_counter()
+            start = time.process_time()
             call()
             if repeat >= 10:
-                seconds[name].append(time.perf_counter() - start)
+                seconds[name].append(time.process_time() - start)
     return {name: median(values) for name, values in seconds.items()}
 
 
