@@ -234,7 +234,7 @@ class PerClass(StrategySpec):
 
 
 class LearnerOptions(Options):
-    judge: Component[evaluator] | None = None
+    judge: Component["evaluator"] | None = None
     steps: int = 60
 
 
@@ -276,7 +276,7 @@ class Learner(LearnerSpec):
 
 
 class EvaluatorOptions(Options):
-    student: Component[learner] | None = None
+    student: Component["learner"] | None = None
     fail: bool = False
     name: str = "toy_accuracy"
 

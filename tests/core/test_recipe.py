@@ -131,8 +131,14 @@ def test_impossible_plans_are_refused(phases, said):
         check(Plan(phases=phases), ("backbone",), has_classes=False)
 
 
+def test_epochs_cap_the_steps_of_few_rows():
+    train = Train(steps=800, batch=512, epochs=100)
+    assert default_plan(train, ("backbone",), 650).phases[0].budget.steps == 127
+    assert default_plan(train, ("backbone",), 10**6).phases[0].budget.steps == 800
+
+
 def test_freezing_under_an_own_adapter_and_appending_are_no_conflict_but_setting_is():
-    plan = default_plan(Train(), ("backbone", "conditioner.0"))
+    plan = default_plan(Train(), ("backbone", "conditioner.0"), 650)
     phase = plan.phases[0]
     adapted = plan.replace("train", adapters=(Adapter(name="l", target="backbone", owner="strategy.0"),), trainable=("conditioner.0",))
     assert _changes(plan, adapted) == set()

@@ -14,6 +14,7 @@ from scarce.catalogue.catalogue import Catalogue
 from scarce.contract.plan import Phase
 from scarce.contract.results import Figure
 from scarce.files import read_json, write_json
+from scarce.host.loading import load_target
 from scarce.report.results import Results
 from scarce.report.statistics import Child
 from scarce.report.write import write_report
@@ -23,6 +24,7 @@ from scarce.runs.provenance import write_card
 from scarce.runs.recipe import with_arm
 from scarce.runs.run import Job, execute
 from scarce.runs.sections import Recipe
+from scarce.runtime.executor import Executor
 from scarce.runtime.progress import Progress
 
 GENERATOR_SECTIONS = ("seed", "data", "backbone", "conditioner", "diffusion", "generator")
@@ -85,9 +87,14 @@ def start(experiment: Experiment) -> Results:
 def proceed(experiment: Experiment) -> Results:
     """Carry out the children that are not finished, then report; what `start` and `resume` share."""
     jobs = experiment.jobs()
-    for i, job in enumerate(jobs, 1):
-        job.progress.prefix = f"[{i}/{len(jobs)}] " if len(jobs) > 1 else ""
+
+    def carry_out(numbered: tuple[int, Job]) -> None:
+        number, job = numbered
+        job.progress.prefix = f"[{number}/{len(jobs)}] " if len(jobs) > 1 else ""
         execute(job)
+
+    executor: Executor = load_target(experiment.catalogue.find("executor", experiment.recipe.runtime.executor))()
+    executor.map(carry_out, list(enumerate(jobs, 1)))
     return report(experiment.folder)
 
 

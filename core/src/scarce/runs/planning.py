@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import fields
@@ -20,9 +21,10 @@ from scarce.runs.sections import Recipe, Train
 APPEND_ONLY = ("name", "terms", "adapters", "before")
 
 
-def default_plan(train: Train, targets: Sequence[str]) -> Plan:
+def default_plan(train: Train, targets: Sequence[str], n_rows: int) -> Plan:
     """One phase `train` from base: every target trains on all rows, with the rows' own conditions."""
-    budget = Budget(**train.model_dump(exclude={"null"}))
+    most = train.steps if train.epochs is None else math.ceil(train.epochs * n_rows / train.batch)
+    budget = Budget(**{**train.model_dump(exclude={"null", "epochs"}), "steps": min(train.steps, most)})
     term = Term(name="denoise", condition=train.null or "given")
     return Plan(phases=(Phase(name="train", trainable=tuple(targets), terms=(term,), budget=budget),))
 
@@ -98,7 +100,7 @@ def check(plan: Plan, targets: Sequence[str], has_classes: bool) -> None:
 def make_plan(recipe: Recipe, assembly: Assembly, dataset: Dataset) -> Plan:
     """The recipe's plan for this data."""
     targets = ("backbone", *(p for p in assembly.scope.paths("conditioner") if p.count(".") == 1))
-    return fold(default_plan(recipe.train, targets), assembly.scope, dataset, targets)
+    return fold(default_plan(recipe.train, targets, len(dataset.rows("train"))), assembly.scope, dataset, targets)
 
 
 def rows(plan: Plan) -> list[dict[str, Any]]:

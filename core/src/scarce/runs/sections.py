@@ -38,9 +38,13 @@ class Data(Options):
 
 
 class Train(Options):
-    """Budget of the default plan's one phase; strategies may change it phase by phase."""
+    """Budget of the default plan's one phase; strategies may change it phase by phase.
+
+    epochs: at most so many passes over the training rows, whatever `steps` says: few rows are learnt by heart soon.
+    """
 
     steps: int = Field(default=Budget.steps, ge=1)
+    epochs: float | None = Field(default=None, gt=0)
     batch: int = Field(default=Budget.batch, ge=1)
     rate: float = Field(default=Budget.rate, gt=0)
     decay: Literal["cosine", "linear", "constant"] = "cosine"

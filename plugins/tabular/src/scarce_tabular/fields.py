@@ -73,7 +73,7 @@ class Ranks:
 
 def to_normal(u: Floats) -> Floats:
     """Standard normal scores of ranks, inside +-CLIP."""
-    return np.clip(ndtri(np.clip(u, 1e-9, 1 - 1e-9)), -CLIP, CLIP)
+    return np.asarray(np.clip(ndtri(np.clip(u, 1e-9, 1 - 1e-9)), -CLIP, CLIP))
 
 
 @dataclass(frozen=True, kw_only=True)
