@@ -92,6 +92,14 @@ def test_groups_stay_together_and_given_splits_are_kept():
     assert (split(given, 7).split == out.split).all()
 
 
+def test_rows_without_a_label_teach_but_never_judge():
+    from dataclasses import replace
+
+    data = dataset()
+    out = split(replace(data, labelled=np.arange(200) % 10 != 0), 0)
+    assert set(out.split[::10]) == {"train"}
+
+
 def test_too_few_rows_are_said():
     with pytest.raises(DataError, match="too few to split"):
         split(dataset(3), 0)

@@ -110,7 +110,8 @@ def run(
     overrides = list((set or {}).items())
     memory = None if data is None or isinstance(data, str | Path) else data
     if isinstance(data, str | Path):
-        overrides = [("data.source", str(data)), ("data.target", None), *overrides]
+        found = str(Path(data).resolve()) if Path(data).exists() else str(data)
+        overrides = [("data.source", found), ("data.target", None), *overrides]
     elif memory is not None:
         overrides = [("data.source", "memory"), ("data.target", None), *overrides]
     resolved = resolve(raw, preset=preset, overrides=overrides)

@@ -24,7 +24,7 @@ def _places(groups: npt.NDArray[np.str_], seed: int) -> npt.NDArray[np.float64]:
 def split(dataset: Dataset, seed: int) -> Dataset:
     """The data set with every row in train, validation or test, stratified by class; given splits are kept.
 
-    Rows of one group stay together. Within a class, groups are ordered by their hash and cut at 65 % and 75 % of
+    Rows of one group stay together; rows without a label are all in train. Within a class, groups are ordered by their hash and cut at 65 % and 75 % of
     the rows, so shares are exact up to one group. Raises DataError when a split would be empty.
     """
     if (dataset.split != "").any():
@@ -40,6 +40,7 @@ def split(dataset: Dataset, seed: int) -> Dataset:
         share = (np.repeat(np.sort(first), np.diff([*np.sort(first), len(rows)])) + 0.5) / len(rows)
         for name, end in reversed(SHARES):
             out[rows[share < end]] = name
+    out[~dataset.labelled] = "train"  # without a label a row can teach, but not judge
     counts = {name: int((out == name).sum()) for name, _ in SHARES}
     if min(counts.values()) == 0:
         shown = ", ".join(f"{k} {v}" for k, v in counts.items())
