@@ -1,58 +1,16 @@
 """What plugins promise and receive; everything a plugin author imports from the core."""
 
-from scarce.contract.condition import Caption, Condition, Embedded, Prompt
-from scarce.contract.contexts import (
-    AdaptContext,
-    BackboneContext,
-    BaselineContext,
-    CaptionContext,
-    CodecContext,
-    ConditionerContext,
-    DrawContext,
-    EvaluatorContext,
-    Event,
-    LearnerContext,
-    LoadContext,
-    MeasureContext,
-    PlanContext,
-    ScoreContext,
-    TermContext,
-    UpdateContext,
-    UpdateResult,
-    WriteContext,
-)
-from scarce.contract.dataset import Dataset, concat, take
-from scarce.contract.generator import Generator
-from scarce.contract.options import Component, Options
-from scarce.contract.plan import Adapter, Budget, Measure, Phase, Plan, Term
-from scarce.contract.protocols import (
-    AdapterHandle,
-    Backbone,
-    Bundle,
-    Codec,
-    Conditioner,
-    DifferentiableLearner,
-    Draw,
-    Fitted,
-    Fitting,
-    Learner,
-    Predictions,
-    Runtime,
-    TrainingPart,
-)
-from scarce.contract.results import Figure, Metric
-from scarce.contract.space import Block, Known, Space, State
-from scarce.contract.specs import (
-    AcquisitionSpec,
-    BackboneSpec,
-    ConditionerSpec,
-    EvaluatorSpec,
-    LearnerSpec,
-    LifecycleSpec,
-    ModalitySpec,
-    StrategySpec,
-    hookimpl,
-)
+# ruff: noqa: F403, F405 - the list below is the one place that says which names are public
+from scarce.contract.condition import *
+from scarce.contract.contexts import *
+from scarce.contract.dataset import *
+from scarce.contract.generator import *
+from scarce.contract.options import *
+from scarce.contract.plan import *
+from scarce.contract.protocols import *
+from scarce.contract.results import *
+from scarce.contract.space import *
+from scarce.contract.specs import *
 
 __all__ = [
     "AcquisitionSpec", "AdaptContext", "Adapter", "AdapterHandle", "Backbone", "BackboneContext", "BackboneSpec",

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from scarce.contract.frozen import Frozen
 
-@dataclass(frozen=True, kw_only=True)
-class Prompt:
+
+class Prompt(Frozen):
     """What a person asks of one sample: a class label, a text, or properties (all optional)."""
 
     label: Any = None
@@ -19,16 +20,14 @@ class Prompt:
     props: Mapping[str, float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Caption:
+class Caption(Frozen):
     """A text for one record and the machine-readable properties it speaks of (never parse the text)."""
 
     text: str
     props: Mapping[str, float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Embedded:
+class Embedded(Frozen, kw_only=False):
     """What one conditioner makes of its inputs: tokens [b, l, d], mask [b, l] bool, pooled [b, d]."""
 
     tokens: Tensor
@@ -36,8 +35,7 @@ class Embedded:
     pooled: Tensor
 
 
-@dataclass(frozen=True)
-class Condition:
+class Condition(Frozen, kw_only=False):
     """Everything a backbone learns about what is asked; nothing else reaches it.
 
     tokens: [b, l, d]; mask: [b, l] bool; pooled: [b, p] or None; extra: named tensors whose first axis is b;
@@ -61,10 +59,6 @@ class Condition:
             {k: v[rows] for k, v in self.extra.items()},
             None if self.labels is None else self.labels[rows],
         )
-
-    def with_(self, **changes: Any) -> Condition:
-        """A copy with some fields replaced (an ascended embedding, say)."""
-        return replace(self, **changes)
 
 
 def stack(conditions: Sequence[Condition]) -> Condition:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from scarce.contract.condition import Condition, Prompt
 from scarce.contract.dataset import Dataset
+from scarce.contract.frozen import Frozen
 from scarce.contract.generator import Generator
 from scarce.contract.plan import Adapter, Phase, Plan
 from scarce.contract.protocols import Array, Codec, Predictions, Runtime
@@ -21,8 +22,7 @@ from scarce.contract.space import Space, State
 NO_ROWS = np.zeros(0, dtype=np.int64)
 
 
-@dataclass(frozen=True, kw_only=True)
-class LoadContext:
+class LoadContext(Frozen):
     """modality_load. source: a path, "builtin:NAME" (its path-like value in `builtin`), or records in memory."""
 
     source: Any
@@ -34,8 +34,7 @@ class LoadContext:
     schema: Path | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class CodecContext:
+class CodecContext(Frozen):
     """modality_codec. Fit on `dataset.rows("train")`, or read back what `Codec.save` wrote to `saved`."""
 
     dataset: Dataset | None
@@ -44,8 +43,7 @@ class CodecContext:
     label_is_condition: bool = True
 
 
-@dataclass(frozen=True, kw_only=True)
-class CaptionContext:
+class CaptionContext(Frozen):
     """modality_caption. One caption per record in the named style."""
 
     records: Any
@@ -55,8 +53,7 @@ class CaptionContext:
     codec: Codec | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class WriteContext:
+class WriteContext(Frozen):
     """modality_write. Write records to `path` (suffix chooses the format), atomically."""
 
     records: Any
@@ -64,8 +61,7 @@ class WriteContext:
     schema: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
-class DrawContext:
+class DrawContext(Frozen):
     """modality_draw. Pictures that set real records beside synthetic ones."""
 
     real: Any
@@ -75,8 +71,7 @@ class DrawContext:
     seed: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class BaselineContext:
+class BaselineContext(Frozen):
     """modality_baselines. Non-diffusion data of n records from the training rows, by name."""
 
     dataset: Dataset
@@ -85,8 +80,7 @@ class BaselineContext:
     seed: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class BackboneContext:
+class BackboneContext(Frozen):
     """backbone_build. The space to denoise, the width of condition tokens, and the classes if any."""
 
     space: Space
@@ -99,8 +93,7 @@ class BackboneContext:
     parts: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
-class ConditionerContext:
+class ConditionerContext(Frozen):
     """conditioner_build. The classes and the training prompts (for a vocabulary, say)."""
 
     classes: tuple[Any, ...]
@@ -110,8 +103,7 @@ class ConditionerContext:
     parts: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
-class PlanContext:
+class PlanContext(Frozen):
     """strategy_amend_plan. The plan so far, this strategy's recipe path, and facts of the data."""
 
     plan: Plan
@@ -123,8 +115,7 @@ class PlanContext:
     per_class: Mapping[Any, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
-class AdaptContext:
+class AdaptContext(Frozen):
     """strategy_adapt. Attach `adapter` to `module`; every draw from `generator`."""
 
     module: torch.nn.Module
@@ -134,8 +125,7 @@ class AdaptContext:
     data: State | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class TermContext:
+class TermContext(Frozen):
     """strategy_term. A batch for the loss called `name`: denoise(condition) gives per-row losses [b]."""
 
     name: str
@@ -150,8 +140,7 @@ class TermContext:
     phase: Phase
 
 
-@dataclass(frozen=True, kw_only=True)
-class UpdateContext:
+class UpdateContext(Frozen):
     """strategy_update. Scalars and gradients of each term, in the order of `names`; state from the last step."""
 
     losses: Mapping[str, float]
@@ -163,8 +152,7 @@ class UpdateContext:
     step: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class UpdateResult:
+class UpdateResult(Frozen):
     """gradients: one per parameter name; state: kept in checkpoints; log: numbers for metrics.jsonl."""
 
     gradients: tuple[Tensor | None, ...]
@@ -172,8 +160,7 @@ class UpdateResult:
     log: Mapping[str, float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
-class MeasureContext:
+class MeasureContext(Frozen):
     """strategy_measure. Measured once on start weights: loss(rows, condition kind, draws) -> mean loss."""
 
     name: str
@@ -186,8 +173,7 @@ class MeasureContext:
     phase: Phase
 
 
-@dataclass(frozen=True, kw_only=True)
-class ScoreContext:
+class ScoreContext(Frozen):
     """acquisition_score. logits [n, k]; passes [m, n, k] stochastic; features [n, d]; labelled [l, d]; y [n]."""
 
     logits: Tensor
@@ -198,8 +184,7 @@ class ScoreContext:
     generator: torch.Generator | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class LearnerContext:
+class LearnerContext(Frozen):
     """learner_build. What the learner is to predict, and the codec for learners on encoded records."""
 
     dataset: Dataset
@@ -210,8 +195,7 @@ class LearnerContext:
     parts: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
-class EvaluatorContext:
+class EvaluatorContext(Frozen):
     """evaluator_measure, evaluator_draw.
 
     samples: source -> records, where "synthetic" and each baseline are sources; targets: source -> [n] target;
@@ -234,8 +218,7 @@ class EvaluatorContext:
     parts: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Event:
+class Event(Frozen):
     """A lifecycle hook's context: where the run is, and what just happened."""
 
     folder: Path

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+
+from scarce.contract.frozen import Frozen
 
 Split = Literal["train", "validation", "test"]
 Task = Literal["classification", "regression", "none"]
@@ -34,8 +36,7 @@ def concat(parts: Sequence[Any]) -> Any:
     return [record for part in parts for record in part]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Dataset:
+class Dataset(Frozen):
     """Records and what is known of them; ids are stable and travel with everything derived.
 
     ids: [n] str; records: a DataFrame, array or sequence of length n (a table's records include its target

@@ -19,18 +19,14 @@ class Generator(Protocol):
     @property
     def space(self) -> Space:
         """The space samples live in."""
-        ...
 
     def encode_condition(self, prompts: Sequence[Prompt]) -> Condition:
         """The condition of each prompt, [n]; embeddings are differentiable leaves if the caller asks for it."""
-        ...
 
     def draw(
         self, condition: Condition, *, noise: State | None = None, seed: int = 0, grad_steps: int = 0, known: Known | None = None
     ) -> State:
         """Encoded samples, one per condition; gradients flow through the last `grad_steps` network calls."""
-        ...
 
     def sample(self, prompts: Sequence[Prompt], *, seed: int, known: Known | None = None) -> Any:
         """Finished records, one per prompt; same prompts and seed, same records."""
-        ...

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field
 from typing import Any
+
+from scarce.contract.frozen import Frozen
 
 BASE = "base"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Term:
+class Term(Frozen):
     """One term of the loss, with its own rows and condition.
 
     rows: "all" | "labelled" | "unlabelled"; condition: "given", "null", or the probability of NULL per row;
@@ -26,8 +27,7 @@ class Term:
     same_draw_as: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Adapter:
+class Adapter(Frozen):
     """A small trainable addition to `target` ("backbone", "conditioner.0"), made by the strategy at `owner`."""
 
     name: str
@@ -36,16 +36,14 @@ class Adapter:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Measure:
+class Measure(Frozen):
     """Something measured once on the start weights and kept: "PATH:NAME", answered by that strategy."""
 
     name: str
     owner: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Budget:
+class Budget(Frozen):
     """How long and how fast: steps, rows per step, learning rate, its decay, weight decay, EMA decay, clipping."""
 
     steps: int = 800
@@ -58,8 +56,7 @@ class Budget:
     clip: float = 1.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Phase:
+class Phase(Frozen):
     """One training phase.
 
     start: the phase (or "base") whose weights it begins from; classes: labels whose rows it sees (empty: all);
@@ -79,13 +76,8 @@ class Phase:
     budget: Budget = Budget()
     serves: Any = "*"
 
-    def with_(self, **changes: Any) -> Phase:
-        """A copy with some fields replaced."""
-        return replace(self, **changes)
 
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
+class Plan(Frozen):
     """All phases, each after the one it starts from."""
 
     phases: tuple[Phase, ...]

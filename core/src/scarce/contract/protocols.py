@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from scarce.contract.condition import Condition, Embedded, Prompt
+from scarce.contract.frozen import Frozen
 from scarce.contract.plan import Phase
 from scarce.contract.space import Known, Space, State
 
@@ -26,31 +27,24 @@ class Codec(Protocol):
     @property
     def space(self) -> Space:
         """What an encoded record looks like."""
-        ...
 
     def encode(self, records: Any) -> State:
         """[n] records as a batch on the CPU."""
-        ...
 
     def soft(self, state: State) -> Tensor:
         """The differentiable half of decoding: [n, ...] features in which categories are expected one-hots."""
-        ...
 
     def decode(self, state: State, labels: Sequence[Any] | None, seed: int) -> Any:
         """[n] finished records with the input's columns, order and types; `labels` are the asked class values."""
-        ...
 
     def vectors(self, records: Any) -> npt.NDArray[np.float64]:
         """[n, d] vectors whose Euclidean distance is the modality's record distance."""
-        ...
 
     def known(self, where: Mapping[str, Any], n: int, seed: int) -> tuple[Known | None, Sequence[Any] | None]:
         """Conditions on fields as values to impose while sampling and, for the target, as labels."""
-        ...
 
     def save(self, folder: Path) -> None:
         """Write JSON and safetensors into an existing folder; `modality_codec` reads them back."""
-        ...
 
 
 class Backbone(Protocol):
@@ -58,7 +52,6 @@ class Backbone(Protocol):
 
     def __call__(self, x_t: State, t: Tensor, condition: Condition, mask: Tensor | None = None) -> State:
         """num: [b, *shape, width] prediction, cat: [b, *shape, sum K] logits; t: [b] int64 step."""
-        ...
 
 
 class Conditioner(Protocol):
@@ -68,11 +61,9 @@ class Conditioner(Protocol):
 
     def prepare(self, prompts: Sequence[Prompt]) -> Tensor:
         """[n, ...] inputs of `forward` on the CPU, computed once per record and kept."""
-        ...
 
     def __call__(self, inputs: Tensor) -> Embedded:
         """Tokens, mask and pooled vector of a batch of prepared inputs."""
-        ...
 
 
 class AdapterHandle(Protocol):
@@ -80,23 +71,18 @@ class AdapterHandle(Protocol):
 
     def parameters(self) -> Sequence[torch.nn.Parameter]:
         """What trains."""
-        ...
 
     def enable(self, on: bool) -> None:
         """Switch the adapter on or off without touching the base weights."""
-        ...
 
     def state(self) -> Mapping[str, Tensor]:
         """Its weights by name."""
-        ...
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Put weights of `state()` back."""
-        ...
 
 
-@dataclass(frozen=True, kw_only=True)
-class Bundle:
+class Bundle(Frozen):
     """Several parts that one checkpoint folder brings; a role the recipe leaves out comes from here."""
 
     network: torch.nn.Module
@@ -105,8 +91,7 @@ class Bundle:
     process: Any = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class TrainingPart:
+class TrainingPart(Frozen):
     """Records of one origin for a learner: "real", "synthetic" or a baseline's name, with their target."""
 
     records: Any
@@ -115,8 +100,7 @@ class TrainingPart:
     weight: float = 1.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Predictions:
+class Predictions(Frozen):
     """values: [n] class values or floats; probabilities: [n, k] in the order of the classes, or None."""
 
     values: Array
@@ -128,11 +112,9 @@ class Learner(Protocol):
 
     def fit(self, parts: Sequence[TrainingPart]) -> None:
         """Train from scratch on all parts; a part of weight 0 changes nothing."""
-        ...
 
     def predict(self, records: Any) -> Predictions:
         """Predictions for records without looking at their target."""
-        ...
 
 
 class DifferentiableLearner(Learner, Protocol):
@@ -140,11 +122,9 @@ class DifferentiableLearner(Learner, Protocol):
 
     def logits(self, features: Tensor) -> Tensor:
         """[n, k] logits of `Codec.soft` features [n, ...]."""
-        ...
 
 
-@dataclass(frozen=True, kw_only=True)
-class Draw:
+class Draw(Frozen):
     """What one loss call may use: which rows, and random numbers that are its own.
 
     rows: [b] positions in the training tensors; generator: seeded by (seed, phase, draw, step), so terms that
@@ -160,8 +140,7 @@ Loss = Callable[[Draw], Tensor]
 Update = Callable[..., Any]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Fitting:
+class Fitting(Frozen):
     """One call of the training loop: the phase, what trains, and the loss of each term by its name.
 
     losses: term name -> [b] per-row losses or a scalar; pools: rows selection name -> [n] candidate positions;
@@ -183,8 +162,7 @@ class Fitting:
     patience: int = 0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Fitted:
+class Fitted(Frozen):
     """What training leaves: last loss of each term, steps done, seconds, and events (rollbacks, halvings)."""
 
     losses: Mapping[str, float]
@@ -201,33 +179,25 @@ class Runtime(Protocol):
     @property
     def device(self) -> torch.device:
         """Where tensors of this run live."""
-        ...
 
     @property
     def seed(self) -> int:
         """The run's seed."""
-        ...
 
     def generator(self, purpose: str, index: int = 0) -> torch.Generator:
         """A CPU generator derived from (seed, purpose, index)."""
-        ...
 
     def derive(self, purpose: str, index: int = 0) -> int:
         """A 63-bit seed derived from (seed, purpose, index)."""
-        ...
 
     def seeded(self, purpose: str, index: int = 0) -> AbstractContextManager[None]:
         """Global random states (torch, numpy, random) forked and seeded inside, restored after."""
-        ...
 
     def autocast(self) -> AbstractContextManager[Any]:
         """Mixed precision as the run asks."""
-        ...
 
     def resident(self, *modules: torch.nn.Module) -> AbstractContextManager[None]:
         """Modules on the run's device inside, under the memory budget."""
-        ...
 
     def fit(self, fitting: Fitting) -> Fitted:
         """The one training loop."""
-        ...

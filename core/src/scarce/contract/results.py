@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from typing import Any, Literal
+
+from scarce.contract.frozen import Frozen
 
 Direction = Literal["higher", "lower", "target", "none"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Metric:
+class Metric(Frozen):
     """One number of one source of data.
 
     source: "synthetic", "real", "both", or a baseline's name; direction says which way is better ("target": near
@@ -39,8 +40,7 @@ class Metric:
         return asdict(self)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Figure:
+class Figure(Frozen):
     """A picture of the report: a plotly figure as plain data (`traces`, `layout`), or ready HTML without scripts."""
 
     name: str

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from scarce.contract.frozen import Frozen
+
 Layout = Literal["vector", "sequence", "set", "image"]
 Kind = Literal["continuous", "categorical", "coordinates"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Block:
+class Block(Frozen):
     """One named part of a sample.
 
     `size` is the number of channels of a continuous or coordinate block, and the number of levels K of a
@@ -27,8 +28,7 @@ class Block:
     clip: float | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Space:
+class Space(Frozen):
     """Layout, blocks and positions of an encoded sample.
 
     `shape` is () for a vector, (l,) for a sequence or a set, (h, w) for an image; `variable` says whether
@@ -66,8 +66,7 @@ class Space:
         return cls(layout=data["layout"], blocks=blocks, shape=tuple(data["shape"]), variable=data["variable"])
 
 
-@dataclass(frozen=True)
-class State:
+class State(Frozen, kw_only=False):
     """A batch of encoded samples, or a network's prediction for one.
 
     num: [b, *shape, width] (image: [b, width, h, w]) continuous channels; width may be 0.
@@ -92,10 +91,6 @@ class State:
         mask = None if self.mask is None else self.mask.to(device)
         return State(self.num.to(device), self.cat.to(device), mask)
 
-    def with_(self, **changes: Any) -> State:
-        """A copy with some fields replaced."""
-        return replace(self, **changes)
-
 
 def join(states: Sequence[State]) -> State:
     """Batches one after another as one batch."""
@@ -104,8 +99,7 @@ def join(states: Sequence[State]) -> State:
     return State(torch.cat([s.num for s in states]), torch.cat([s.cat for s in states]), mask)
 
 
-@dataclass(frozen=True)
-class Known:
+class Known(Frozen, kw_only=False):
     """Values to be imposed while sampling: `state` where the masks are True, free elsewhere.
 
     num_mask: [b, *shape, width] bool; cat_mask: [b, *shape, C] bool.

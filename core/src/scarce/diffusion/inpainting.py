@@ -7,17 +7,15 @@ known block of the predicted x_0 and shifting its unknown block by Sigma_uk Sigm
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
+from scarce.contract.frozen import Frozen
 from scarce.contract.space import Known
 from scarce.diffusion.process import Process
 
 
-@dataclass(frozen=True)
-class Pin:
+class Pin(Frozen, kw_only=False):
     """Known values ready to impose: rows and [w, w] gain of each mask pattern, one-hots and masks of each band.
 
     exact: whether the prior's covariance alone carries all that is known to all that is not.

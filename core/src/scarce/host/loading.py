@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from importlib.metadata import EntryPoint
 from typing import Any
 
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from stevedore.driver import DriverManager
 
 from scarce.catalogue import ROLES, Catalogue, Row
+from scarce.contract.frozen import Frozen
 from scarce.contract.options import nested_components
 from scarce.errors import PluginError, RecipeError, ScarceError, did_you_mean
 
@@ -23,8 +24,7 @@ LIMITS = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Loaded:
+class Loaded(Frozen):
     """One component of a recipe: where it stands, what it is, its checked options, and its instance once built.
 
     parts: instances named inside its options, by option name.

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -19,6 +18,7 @@ import numpy.typing as npt
 import torch
 
 from scarce.contract import EvaluatorContext, EvaluatorSpec, Figure, Metric, hookimpl, take
+from scarce.contract.frozen import Frozen
 from scarce.parts.config import Privacy as PrivacyOptions
 
 Vectors = npt.NDArray[np.float64]
@@ -62,8 +62,7 @@ def holdout_share(rows: Vectors, train: Vectors, holdout: Vectors) -> float:
     return float(np.mean(np.where(tied, 0.5, near_train < near_holdout)))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sides:
+class Sides(Frozen):
     """Vectors of the real rows: all of them for copies, sub-sampled ones for distances, equal ones for the share."""
 
     all_train: Vectors

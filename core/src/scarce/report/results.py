@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from scarce.contract.frozen import Frozen
 from scarce.contract.results import Figure
 from scarce.report.statistics import MAIN_METRIC, METRICS, SECTIONS, SOURCES, Child, Row, find, label, summarise
 from scarce.report.verdict import Verdict, flags, judge
@@ -14,8 +15,7 @@ from scarce.report.verdict import Verdict, flags, judge
 SHARES = ("exact_copies", "holdout_share")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Results:
+class Results(Frozen):
     """Everything a report shows; figures are those of one representative child.
 
     summary: a sentence on what was run; task: "classification", "regression" or "none"; plan: `Plan.to_json()`;
@@ -43,8 +43,7 @@ class Results:
         return judge(self.children, self.task, arm)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Line:
+class Line(Frozen):
     """One line of a table; kind is "synthetic", "baseline" or "reference"; mark a word of warning."""
 
     label: str
@@ -53,8 +52,7 @@ class Line:
     mark: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Table:
+class Table(Frozen):
     """One section's numbers: columns with an arrow for the better direction, notes on the synthetic data, failures."""
 
     section: str

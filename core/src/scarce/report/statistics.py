@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
 from scipy import stats
 
+from scarce.contract.frozen import Frozen
 from scarce.contract.results import Direction
 
 FEWEST_SEEDS = 5
@@ -34,8 +35,7 @@ SECTIONS = {
 METRICS = {name: label for labels in SECTIONS.values() for name, label in labels.items()}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Child:
+class Child(Frozen):
     """One run of one arm and seed: `metrics` are `Metric.to_json()`, cost in seconds by phase, counts of rows."""
 
     arm: str
@@ -45,8 +45,7 @@ class Child:
     counts: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Row:
+class Row(Frozen):
     """One metric of one source over the seeds of an arm.
 
     values: one per seed, NaN where it failed; mean and sd over finite values; low, high: 95 % t-interval over seeds,
@@ -74,8 +73,7 @@ class Row:
     error: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Comparison:
+class Comparison(Frozen):
     """Paired differences a - b, one per seed, with their 95 % t-interval; n is how many seeds have both."""
 
     differences: tuple[float, ...]

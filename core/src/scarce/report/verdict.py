@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
+from scarce.contract.frozen import Frozen
 from scarce.report.statistics import FEWEST_SEEDS, MAIN_METRIC, METRICS, TOO_FEW, Child, Row, find, paired, summarise
 
 Light = Literal["green", "amber", "red", "grey"]
@@ -16,8 +16,7 @@ SIMILAR, NEARLY_SIMILAR = 1.25, 2.0
 NEAR_DCR, MOST_SHARE, FAR_SHARE = 0.85, 0.55, 0.6
 
 
-@dataclass(frozen=True, kw_only=True)
-class Verdict:
+class Verdict(Frozen):
     """lights: "usable", "similar", "private" to a colour; reasons: why, by the same names; sentence: all in one."""
 
     lights: Mapping[str, Light]
@@ -25,8 +24,7 @@ class Verdict:
     reasons: Mapping[str, str]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Flag:
+class Flag(Frozen):
     """A source that lies too near its training rows: word is "copies" or "too near", reason the numbers."""
 
     arm: str

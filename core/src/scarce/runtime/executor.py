@@ -14,7 +14,6 @@ class Executor(Protocol):
 
     def map(self, function: Callable[[T], R], pieces: Iterable[T]) -> list[R]:
         """The result of each piece."""
-        ...
 
 
 class LocalExecutor:
