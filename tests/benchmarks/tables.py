@@ -14,13 +14,12 @@ from typing import Any
 import numpy as np
 
 from scarce.files import file_hash
-from scarce.report.statistics import find, summarise
+from scarce.report.statistics import Row, find, summarise
 from scarce.runs import api
 
 TABLES = ("pima", "credit-data", "german", "churn", "attrition", "health-insurance", "sacramento")
 SEEDS = 5
-BUDGETS: dict[int, dict[str, Any]] = {15: {}, 60: {"train.steps": 4000}}
-EVALUATORS = [{"name": n} for n in ("utility", "correlation", "shape", "detection", "privacy")]
+BUDGETS: dict[int, dict[str, Any]] = {15: {}, 60: {"train.steps": 4000, "backbone.width": 512, "backbone.layers": 4}}
 
 
 def folder(budget: int) -> Path:
@@ -42,7 +41,7 @@ def measure(table: str, budget: int) -> dict[str, Any]:
     rows = summarise(results.children)
     score = "macro_f1" if results.task == "classification" else "r2"
 
-    def mean(name: str, source: str = "synthetic", field: str = "mean") -> float:
+    def mean(name: str, source: str = "synthetic", field: str = "value") -> float:
         row = find(rows, name, source)
         value = None if row is None else getattr(row, field)
         return math.nan if value is None else float(value)
@@ -50,7 +49,7 @@ def measure(table: str, budget: int) -> dict[str, Any]:
     shares = find(rows, "holdout_share")
     cpu = [float(c.cost["train_cpu_seconds"]) for c in results.children]
     out = {
-        "table": table, "score": mean(score), "sd": mean(score, field="sd"), "real": mean(score, "real"), "both": mean(score, "both"),
+        "table": table, "score": mean(score), "sd": spread(find(rows, score)), "real": mean(score, "real"), "both": mean(score, "both"),
         "smote": mean(score, "smote"), "of real": mean(score) / mean(score, "real"), "corr": mean("correlation_distance"),
         "corr floor": mean("correlation_distance", field="floor"), "dcr / real": mean("dcr_median") / mean("dcr_median", field="floor"),
         "copies": mean("exact_copies"), "copies real": mean("exact_copies", field="floor"),
@@ -67,6 +66,12 @@ def measure(table: str, budget: int) -> dict[str, Any]:
     }
     failed = [name for name, holds in bounds.items() if not holds]
     return {**out, "misses": ",".join(failed) or "-", "ok": not failed}
+
+
+def spread(row: Row | None) -> float:
+    """Standard deviation over seeds."""
+    values = [] if row is None else [v for v in row.values if math.isfinite(v)]
+    return float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
 
 
 def mean_low(results: Any) -> float:
