@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from scarce.errors import PluginError, RecipeError
-from scarce.host import load_component, load_options, nested
+from scarce.host import build, load_options, nested
 
 CONFIG = """
 from typing import Literal
@@ -45,7 +45,7 @@ def nudge(site, component):
 
 
 def test_a_component_is_built_with_its_options(nudge):
-    loaded = load_component(nudge(), "strategy", "nudge", {"rank": 8}, "strategy.0", {"student": "s"})
+    loaded = build(load_options(nudge(), "strategy", "nudge", {"rank": 8}, "strategy.0"), {"student": "s"})
     assert (loaded.instance.options.rank, loaded.row.distribution, loaded.path) == (8, "acme-nudge", "strategy.0")
     assert loaded.parts == {"student": "s"}
 
@@ -92,7 +92,7 @@ def test_components_named_inside_options_are_listed(nudge):
 
 def test_a_component_without_config_takes_no_options(nudge):
     catalogue = nudge("class Nudge:\n    pass\n", cite='"x"')
-    assert load_component(catalogue, "strategy", "nudge", {}, "strategy.0").instance is not None
+    assert build(load_options(catalogue, "strategy", "nudge", {}, "strategy.0")).instance is not None
     with pytest.raises(RecipeError, match=r"strategy\.0: strategy 'nudge' takes no options \(got rank\)"):
         load_options(catalogue, "strategy", "nudge", {"rank": 1}, "strategy.0")
 
@@ -113,7 +113,7 @@ def test_a_component_without_config_takes_no_options(nudge):
 )
 def test_a_broken_target_names_distribution_version_target_and_cause(nudge, target, cause):
     with pytest.raises(PluginError, match=cause) as caught:
-        load_component(nudge(target=target), "strategy", "nudge", {}, "strategy.0")
+        build(load_options(nudge(target=target), "strategy", "nudge", {}, "strategy.0"))
     assert "acme-nudge 1.0" in caught.value.message
     assert "acme_nudge.strategy:Nudge" in caught.value.message
     assert ("pip install --upgrade acme-nudge" if "not_there" in cause else "SCARCE_BLOCK=acme-nudge") in caught.value.hint
@@ -129,4 +129,4 @@ def test_a_lifecycle_target_may_be_an_object(site, component):
     files = {"hooks.py": "class _P:\n    pass\nplugin = _P()\n"}
     entries = {"scarce.lifecycle": {"watch": "acme_watch.hooks:plugin"}}
     site.install("acme-watch", entries=entries, manifest=component("lifecycle", "watch"), files=files)
-    assert type(load_component(site.catalogue(), "lifecycle", "watch", {}, "lifecycle.0").instance).__name__ == "_P"
+    assert type(build(load_options(site.catalogue(), "lifecycle", "watch", {}, "lifecycle.0")).instance).__name__ == "_P"

@@ -43,9 +43,9 @@ def test_the_interval_is_students_over_seeds():
 
 def test_one_seed_has_no_interval_and_failures_are_not_averaged_away():
     one = summarise(children([[metric("r2", 0.5)]]))[0]
-    assert (one.low, one.high, one.sd) == (None, None, None)
+    assert (one.low, one.high) == (None, None)
     two = summarise(children([[metric("r2", 0.5)], [metric("r2", math.nan, error="too few")]]))[0]
-    assert two.mean == 0.5
+    assert two.value == 0.5
     assert two.n_seeds == 1
     assert two.error == "too few"
     assert math.isnan(two.values[1])
@@ -54,7 +54,7 @@ def test_one_seed_has_no_interval_and_failures_are_not_averaged_away():
 def test_rows_of_two_evaluators_and_arms_stay_apart():
     a, b = metric("c2st_auc", 0.6), {**metric("c2st_auc", 0.9), "evaluator": "evaluator.1"}
     rows = summarise(children([[a, b]]) + children([[a]], arm="other"))
-    assert [(r.arm, r.evaluator, r.mean) for r in rows] == [
+    assert [(r.arm, r.evaluator, r.value) for r in rows] == [
         ("main", "evaluator.0", 0.6), ("main", "evaluator.1", 0.9), ("other", "evaluator.0", 0.6),
     ]  # fmt: skip
 

@@ -80,11 +80,11 @@ LOAD = """
 import sys
 from scarce.catalogue import read_catalogue
 from scarce.errors import ScarceError
-from scarce.host import load_component
+from scarce.host import build, load_options
 catalogue = read_catalogue()
 for name in sys.argv[1:]:
     try:
-        load_component(catalogue, "acquisition", name, {}, "acquisition")
+        build(load_options(catalogue, "acquisition", name, {}, "acquisition"))
         print(name, "loaded")
     except ScarceError as err:
         print(name, "refused:", err.message)
@@ -118,11 +118,11 @@ import torch
 from scarce.catalogue import read_catalogue
 from scarce.contract import Event, ScoreContext
 from scarce.errors import PluginError
-from scarce.host import Scope, load_component
+from scarce.host import Scope, build, load_options
 catalogue, scope = read_catalogue(), Scope("data")
 names = [("acquisition", "acme-good"), ("acquisition", "acme-wrong"), ("lifecycle", "acme-watch")]
 for i, (role, name) in enumerate(names):
-    loaded = load_component(catalogue, role, name, {}, f"{role}.{i}")
+    loaded = build(load_options(catalogue, role, name, {}, f"{role}.{i}"))
     scope.register(loaded.path, loaded.instance, role, loaded.row)
 scope.freeze()
 for _ in range(3):

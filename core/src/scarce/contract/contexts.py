@@ -7,7 +7,6 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,8 +17,6 @@ from scarce.contract.generator import Generator
 from scarce.contract.plan import Adapter, Phase, Plan
 from scarce.contract.protocols import Array, Codec, Predictions, Runtime
 from scarce.contract.space import Space, State
-
-NO_ROWS = np.zeros(0, dtype=np.int64)
 
 
 class LoadContext(Frozen):

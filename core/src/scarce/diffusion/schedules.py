@@ -17,9 +17,6 @@ class Level(NamedTuple):
     keep: float
 
 
-CLEAN = Level(1.0, 0.0, 1.0)
-
-
 def levels(name: str, steps: int) -> Tensor:
     """[steps + 1, 3] float64 rows (a, s, keep); row 0 is clean data, row t + 1 is step t of 0..steps-1.
 

@@ -16,7 +16,6 @@ import torch
 from scarce.catalogue import EVENTS, ROLES, Row
 from scarce.contract import contexts as c
 from scarce.contract import specs
-from scarce.contract.plan import Plan
 from scarce.errors import PluginError, ScarceError
 
 log = logging.getLogger(__name__)
@@ -55,10 +54,6 @@ def _of_modality(spec: Callable[[Any, C], R]) -> Callable[[Scope, C], R]:
     return call
 
 
-def _same_plan(ctx: c.PlanContext) -> Plan:
-    return ctx.plan
-
-
 class Scope:
     """The plugins of one scope of a run ("data", "generator"), each under its recipe path.
 
@@ -90,19 +85,18 @@ class Scope:
 
         pluggy's own order of calls (last registered first) never shows: every call goes by path, in recipe order.
         """
-        for path in self._rows:
+        for path, row in self._rows.items():
+            plugin = _Hooks(self._instances[path])
             try:
-                self._manager.register(_Hooks(self._instances[path]), name=path)
+                self._manager.register(plugin, name=path)
                 self._manager.check_pending()
             except Exception as err:
                 raise PluginError(f"{self._who(path)}: {str(err).splitlines()[-1]}", hint=self._advice(path)) from err
-        for role in ROLES.values():
-            for hook in role.hooks:
-                for impl in getattr(self._manager.hook, hook).get_hookimpls():
-                    if impl.wrapper or impl.hookwrapper or impl.tryfirst or impl.trylast:
-                        raise PluginError(f"{self._who(impl.plugin_name)}: hook {hook} may not be a wrapper, tryfirst or trylast")
-                    self._impls[hook, impl.plugin_name] = impl
-        for path, row in self._rows.items():
+            for caller in self._manager.get_hookcallers(plugin) or ():
+                impl = next(impl for impl in caller.get_hookimpls() if impl.plugin is plugin)
+                if impl.wrapper or impl.hookwrapper or impl.tryfirst or impl.trylast:
+                    raise PluginError(f"{self._who(path)}: hook {caller.name} may not be a wrapper, tryfirst or trylast")
+                self._impls[caller.name, path] = impl
             if not any(self.has(path, hook) for hook in ROLES[row.role].hooks):
                 wanted = ", ".join(ROLES[row.role].hooks)
                 raise PluginError(f"{self._who(path)} implements none of {wanted}", hint="mark its methods with @hookimpl")
@@ -133,7 +127,7 @@ class Scope:
     modality_baselines = _of_modality(specs.ModalitySpec.modality_baselines)
     backbone_build = _by_path(specs.BackboneSpec.backbone_build)
     conditioner_build = _by_path(specs.ConditionerSpec.conditioner_build)
-    strategy_amend_plan = _by_path(specs.StrategySpec.strategy_amend_plan, _same_plan)
+    strategy_amend_plan = _by_path(specs.StrategySpec.strategy_amend_plan, lambda ctx: ctx.plan)
     strategy_adapt = _by_path(specs.StrategySpec.strategy_adapt)
     strategy_term = _by_path(specs.StrategySpec.strategy_term)
     strategy_update = _by_path(specs.StrategySpec.strategy_update)
@@ -157,7 +151,7 @@ class Scope:
 
     def _call(self, spec: Callable[[Any, C], R], path: str, ctx: C) -> R:
         hook = spec.__name__
-        if path not in self._rows or not self.has(path, hook):
+        if not self.has(path, hook):
             who = self._who(path) if path in self._rows else f"'{path}' of scope '{self.name}'"
             raise PluginError(f"{who} has no hook {hook}")
         try:

@@ -16,12 +16,7 @@ from scarce.contract.frozen import Frozen
 from scarce.contract.options import nested_components
 from scarce.errors import PluginError, RecipeError, ScarceError, did_you_mean
 
-LIMITS = {
-    "greater_than_equal": ("ge", "≥"),
-    "greater_than": ("gt", ">"),
-    "less_than_equal": ("le", "≤"),
-    "less_than": ("lt", "<"),
-}
+SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 
 
 class Loaded(Frozen):
@@ -92,18 +87,6 @@ def load_options(catalogue: Catalogue, role: str, name: str, options: Mapping[st
         raise RecipeError(explain(err, config, options, path), hint=f"scarce plugins info {name}") from err
 
 
-def load_component(
-    catalogue: Catalogue,
-    role: str,
-    name: str,
-    options: Mapping[str, Any],
-    path: str,
-    parts: Mapping[str, Any] | None = None,
-) -> Loaded:
-    """Check a component's options, import it and build it; raises PluginError or RecipeError as its steps do."""
-    return build(load_options(catalogue, role, name, options, path), parts)
-
-
 def build(checked: Loaded, parts: Mapping[str, Any] | None = None) -> Loaded:
     """Import and build what `load_options` checked: `Target(options)`, or `Target()` when it takes none.
 
@@ -144,15 +127,14 @@ def explain(err: ValidationError, model: type[BaseModel], given: Mapping[str, An
             said = f"unknown option{did_you_mean(str(where[-1]), _fields(model, where[:-1]))}"
         elif kind == "missing":
             said = "is required"
-        elif kind in LIMITS:
-            limit, sign = LIMITS[kind]
-            said = f"must be {sign} {context[limit]} (got {detail['input']!r})"
+        elif limits := [f"{sign} {context[key]}" for key, sign in SIGNS.items() if key in context]:
+            said = f"must be {limits[0]} (got {detail['input']!r})"
         elif kind == "value_error":
             said = f"{context['error']} (got {detail['input']!r})"
         else:
             message = detail["msg"].replace("Input should be", "must be", 1)
             said = f"{message[0].lower()}{message[1:]} (got {detail['input']!r})"
-        lines.append(f"{'.'.join([path, *map(str, where)]) if path else '.'.join(map(str, where))}: {said}")
+        lines.append(f"{'.'.join(map(str, [path, *where] if path else where))}: {said}")
     return "\n".join(dict.fromkeys(lines))
 
 

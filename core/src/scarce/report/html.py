@@ -79,16 +79,16 @@ def _plain(value: Any) -> Any:
 def _bars(results: Results) -> Figure | None:
     """The main metric of each source with its interval over seeds, and every seed as a dot."""
     metric, one = MAIN_METRIC.get(results.task, ""), len(results.arms) == 1
-    rows = [r for r in summarise(results.children) if r.metric == metric and math.isfinite(r.mean)]
+    rows = [r for r in summarise(results.children) if r.name == metric and math.isfinite(r.value)]
     if not rows:
         return None
     traces: list[dict[str, Any]] = []
     order = {source: i for i, source in enumerate(SOURCES)}
     for arm in results.arms:
         found = sorted((r for r in rows if r.arm == arm), key=lambda r: order.get(r.source, 2))
-        spread = {"type": "data", "array": [0 if r.high is None else r.high - r.mean for r in found], "color": "#333", "thickness": 1.2}
+        spread = {"type": "data", "array": [0 if r.high is None else r.high - r.value for r in found], "color": "#333", "thickness": 1.2}
         marker = {"marker": {"color": [_COLOURS.get(r.source, "#aeb6c1") for r in found]}} if one else {}
-        x, y = [label(r.source) for r in found], [r.mean for r in found]
+        x, y = [label(r.source) for r in found], [r.value for r in found]
         traces.append({"type": "bar", "name": arm, "x": x, "y": y, "error_y": spread, **marker})
     dots = [(label(r.source), v) for r in rows for v in r.values if math.isfinite(v)] if one else []
     dot = {"type": "scatter", "mode": "markers", "name": "one seed", "marker": {"color": "rgba(20,20,20,.45)", "size": 5}}
@@ -113,7 +113,7 @@ def _comparisons(results: Results) -> list[tuple[str, Comparison]]:
 def _seeds(results: Results) -> list[tuple[str, str, list[str]]]:
     """Every value: metric, source, one text per child."""
     rows = summarise(results.children)
-    return [(label(r.metric), side(results, r.arm, r.source), [shown(v, r.metric) for v in r.values]) for r in rows]
+    return [(label(r.name), side(results, r.arm, r.source), [shown(v, r.name) for v in r.values]) for r in rows]
 
 
 def _phase(phase: Mapping[str, Any]) -> tuple[str, ...]:

@@ -77,56 +77,50 @@ def shown(value: float | None, metric: str = "") -> str:
 
 
 def _cell(row: Row | None) -> str:
-    if row is None or not math.isfinite(row.mean):
+    if row is None or not math.isfinite(row.value):
         return "failed" if row is not None and row.error else "–"
-    half = "" if row.high is None or row.n_seeds < 2 else f" ± {shown(row.high - row.mean, row.metric)}"
-    return shown(row.mean, row.metric) + half
+    half = "" if row.high is None or row.n_seeds < 2 else f" ± {shown(row.high - row.value, row.name)}"
+    return shown(row.value, row.name) + half
 
 
 def _column(row: Row) -> str:
     arrow = {"higher": " ↑", "lower": " ↓", "none": ""}.get(row.direction, f" → {row.target:g}" if row.target is not None else "")
-    return label(row.metric) + arrow + (f" ({row.unit})" if row.unit else "")
+    return label(row.name) + arrow + (f" ({row.unit})" if row.unit else "")
 
 
 def tables(results: Results) -> list[Table]:
     """One table per section that has numbers: utility, fidelity, privacy, and the rest."""
     rows = summarise(results.children)
     marks = {(flag.arm, flag.source): flag.word for flag in flags(results.children)}
-    made = [(section, [r for r in rows if r.metric in names]) for section, names in SECTIONS.items()]
-    made.append(("more", [r for r in rows if r.metric not in METRICS]))
+    made = [(section, [r for r in rows if r.name in names]) for section, names in SECTIONS.items()]
+    made.append(("more", [r for r in rows if r.name not in METRICS]))
     return [_table(section, found, results, marks) for section, found in made if found]
 
 
 def _table(section: str, rows: Sequence[Row], results: Results, marks: Mapping[tuple[str, str], str]) -> Table:
-    heads = list({(r.evaluator, r.metric): r for r in reversed(rows) if math.isfinite(r.mean)}.values())[::-1]
-    twice = {r.metric for r in heads if [h.metric for h in heads].count(r.metric) > 1}
-    columns = [_column(r) + (f" [{r.evaluator}]" if r.metric in twice else "") for r in heads]
+    heads = list({(r.evaluator, r.name): r for r in reversed(rows) if math.isfinite(r.value)}.values())[::-1]
+    twice = {r.name for r in heads if [h.name for h in heads].count(r.name) > 1}
+    columns = [_column(r) + (f" [{r.evaluator}]" if r.name in twice else "") for r in heads]
     order = {source: i for i, source in enumerate(SOURCES)}
     pairs = sorted({(r.arm, r.source): None for r in rows}, key=lambda p: (results.arms.index(p[0]), order.get(p[1], 2)))
     lines = []
     for arm, source in pairs:
-        own = {(r.evaluator, r.metric): r for r in rows if (r.arm, r.source) == (arm, source)}
-        cells = [_cell(own.get((h.evaluator, h.metric))) for h in heads]
-        kind = "synthetic" if source == "synthetic" else "baseline"
-        lines.append(
-            Line(
-                label=side(results, arm, source),
-                cells=(*cells, *_percent(section, rows, results.task, arm, source)),
-                kind=kind,
-                mark=marks.get((arm, source), ""),
-            )
-        )
+        own = {(r.evaluator, r.name): r for r in rows if (r.arm, r.source) == (arm, source)}
+        cells = [_cell(own.get((h.evaluator, h.name))) for h in heads]
+        cells += _percent(section, rows, results.task, arm, source)
+        kind, mark = "synthetic" if source == "synthetic" else "baseline", marks.get((arm, source), "")
+        lines.append(Line(label=side(results, arm, source), cells=tuple(cells), kind=kind, mark=mark))
     return Table(
         section=section, columns=(*columns, *(["% of real"] if section == "utility" else [])), lines=(*lines, *_references(section, heads)),
-        notes=tuple({r.note: f"{label(r.metric)}: {r.note}" for r in rows[::-1] if r.note and r.source == "synthetic"}.values())[::-1],
-        failures=tuple(dict.fromkeys(f"{label(r.metric)}, {label(r.source)}: {r.error}" for r in rows if r.error)),
+        notes=tuple({r.note: f"{label(r.name)}: {r.note}" for r in rows[::-1] if r.note and r.source == "synthetic"}.values())[::-1],
+        failures=tuple(dict.fromkeys(f"{label(r.name)}, {label(r.source)}: {r.error}" for r in rows if r.error)),
     )  # fmt: skip
 
 
 def _percent(section: str, rows: Sequence[Row], task: str, arm: str, source: str) -> list[str]:
     """Utility has one more column: the main metric in percent of the real rows' one."""
     row, real = (find(rows, MAIN_METRIC.get(task, ""), s, arm) for s in (source, "real"))
-    cell = f"{100 * row.mean / real.mean:.0f} %" if row and real and real.mean > 0 else "–"
+    cell = f"{100 * row.value / real.value:.0f} %" if row and real and real.value > 0 else "–"
     return [cell] if section == "utility" else []
 
 
@@ -141,6 +135,6 @@ def _references(section: str, heads: Sequence[Row]) -> list[Line]:
     made = [(best, [r.floor for r in heads]), (worst, [r.ceiling for r in heads])]
     more = ["–"] if section == "utility" else []
     return [
-        Line(label=name, cells=(*(shown(v, r.metric) for v, r in zip(values, heads, strict=True)), *more), kind="reference")
+        Line(label=name, cells=(*(shown(v, r.name) for v, r in zip(values, heads, strict=True)), *more), kind="reference")
         for name, values in made if name and any(v is not None for v in values)
     ]  # fmt: skip

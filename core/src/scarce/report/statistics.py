@@ -11,7 +11,7 @@ import numpy as np
 from scipy import stats
 
 from scarce.contract.frozen import Frozen
-from scarce.contract.results import Direction
+from scarce.contract.results import Metric
 
 FEWEST_SEEDS = 5
 TOO_FEW = "too few runs to say"
@@ -45,32 +45,17 @@ class Child(Frozen):
     counts: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Row(Frozen):
+class Row(Metric):
     """One metric of one source over the seeds of an arm.
 
-    values: one per seed, NaN where it failed; mean and sd over finite values; low, high: 95 % t-interval over seeds,
-    None with fewer than two; floor, ceiling, n: means of the reference lines and of the samples a value rests on;
+    values: one per seed, NaN where it failed; value: mean over the n_seeds finite ones; low, high: 95 % t-interval over
+    seeds, None with fewer than two; floor, ceiling, n: means of the reference lines and of the samples a value rests on;
     note, error: those of the first seed that has one.
     """
 
     arm: str
-    source: str
-    metric: str
-    evaluator: str
     values: tuple[float, ...]
-    mean: float
-    sd: float | None
-    low: float | None
-    high: float | None
     n_seeds: int
-    direction: Direction = "none"
-    target: float | None = None
-    floor: float | None = None
-    ceiling: float | None = None
-    n: int = 0
-    unit: str = ""
-    note: str = ""
-    error: str = ""
 
 
 class Comparison(Frozen):
@@ -105,27 +90,21 @@ def _mean(values: Sequence[Any]) -> float | None:
 
 def summarise(children: Sequence[Child]) -> list[Row]:
     """One row per arm, evaluator, source and metric, in order of first appearance."""
-    groups: dict[tuple[str, str, str, str], list[Mapping[str, Any]]] = {}
+    groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     for child in children:
         for m in child.metrics:
-            key = (child.arm, str(m.get("evaluator", "")), str(m.get("source", "synthetic")), str(m["name"]))
-            groups.setdefault(key, []).append(m)
-    return [_row(key, found) for key, found in groups.items()]
+            groups.setdefault((child.arm, m.get("evaluator"), m.get("source"), m["name"]), []).append(m)
+    return [_row(key[0], found) for key, found in groups.items()]
 
 
-def _row(key: tuple[str, str, str, str], found: Sequence[Mapping[str, Any]]) -> Row:
+def _row(arm: str, found: Sequence[Mapping[str, Any]]) -> Row:
     values = tuple(number(m.get("value")) for m in found)
-    finite = [v for v in values if math.isfinite(v)]
-    interval = t_interval(values) or (None, None)
-    first = found[0]
-    return Row(
-        arm=key[0], evaluator=key[1], source=key[2], metric=key[3], values=values, n_seeds=len(finite),
-        mean=float(np.mean(finite)) if finite else math.nan, sd=float(np.std(finite, ddof=1)) if len(finite) > 1 else None,
-        low=interval[0], high=interval[1], direction=first.get("direction", "none"), target=first.get("target"),
-        floor=_mean([m.get("floor") for m in found]), ceiling=_mean([m.get("ceiling") for m in found]),
-        n=round(_mean([m.get("n") for m in found]) or 0), unit=str(first.get("unit", "")),
-        note=next((str(m["note"]) for m in found if m.get("note")), ""), error=next((str(m["error"]) for m in found if m.get("error")), ""),
-    )  # fmt: skip
+    mean = _mean(values)
+    low, high = t_interval(values) or (None, None)
+    facts = {key: _mean([m.get(key) for m in found]) for key in ("floor", "ceiling", "n")}
+    said = {key: next((m[key] for m in found if m.get(key)), "") for key in ("note", "error")}
+    seen = {"value": math.nan if mean is None else mean, "low": low, "high": high, **facts, "n": round(facts["n"] or 0), **said}
+    return Row(**{**found[0], **seen}, arm=arm, values=values, n_seeds=sum(map(math.isfinite, values)))
 
 
 def label(name: str) -> str:
@@ -135,7 +114,7 @@ def label(name: str) -> str:
 
 def find(rows: Sequence[Row], metric: str, source: str = "synthetic", arm: str | None = None) -> Row | None:
     """The first row with a finite mean that fits."""
-    fits = (r for r in rows if r.metric == metric and r.source == source and arm in (None, r.arm) and math.isfinite(r.mean))
+    fits = (r for r in rows if r.name == metric and r.source == source and arm in (None, r.arm) and math.isfinite(r.value))
     return next(fits, None)
 
 

@@ -70,12 +70,12 @@ def _usable(own: Sequence[Child], rows: Sequence[Row], task: str) -> tuple[Light
     synthetic, real = find(rows, metric), find(rows, metric, "real")
     if synthetic is None or real is None:
         return "grey", f"{METRICS[metric]} could not be measured on synthetic and on real rows"
-    values = f"{METRICS[metric]} {synthetic.mean:.3f} trained on synthetic, {real.mean:.3f} on real"
+    values = f"{METRICS[metric]} {synthetic.value:.3f} trained on synthetic, {real.value:.3f} on real"
     if real.n < FEWEST_TEST_ROWS:
         return "grey", f"too few real records for a claim ({real.n} test rows): {values}"
-    if real.mean <= max(0.0, real.ceiling or 0.0):
+    if real.value <= max(0.0, real.ceiling or 0.0):
         return "grey", f"the model trained on real rows predicts no better than a constant: {values}"
-    ratio = synthetic.mean / real.mean
+    ratio = synthetic.value / real.value
     reason = f"{values} ({100 * ratio:.0f} % of real)" + _help(own, metric)
     if synthetic.n_seeds < FEWEST_SEEDS:
         return "grey", f"{TOO_FEW} ({synthetic.n_seeds} of {FEWEST_SEEDS}): {reason}"
@@ -93,11 +93,11 @@ def _help(own: Sequence[Child], metric: str) -> str:
 
 def _similar(rows: Sequence[Row]) -> tuple[Light, str]:
     detection, distance = find(rows, "c2st_auc"), find(rows, "correlation_distance")
-    also = f"; a classifier tells them from real with area {detection.mean:.2f} (0.5: not at all)" if detection else ""
+    also = f"; a classifier tells them from real with area {detection.value:.2f} (0.5: not at all)" if detection else ""
     if distance is None or not distance.floor:
         return "grey", "no distance to the real data with its noise floor was measured" + also
-    ratio = distance.mean / distance.floor
-    reason = f"correlation distance {distance.mean:.3f}, {ratio:.2f} × that of real hold-out rows{also}"
+    ratio = distance.value / distance.floor
+    reason = f"correlation distance {distance.value:.3f}, {ratio:.2f} × that of real hold-out rows{also}"
     return ("green" if ratio <= SIMILAR else "amber" if ratio <= NEARLY_SIMILAR else "red"), reason
 
 
@@ -115,27 +115,27 @@ def _copies(rows: Sequence[Row], source: str) -> tuple[Light, str] | None:
     if row is None:
         return None
     real = row.floor or 0.0
-    reason = f"{100 * row.mean:.1f} % exact copies (real hold-out rows: {100 * real:.1f} %)"
+    reason = f"{100 * row.value:.1f} % exact copies (real hold-out rows: {100 * real:.1f} %)"
     # A row or two of chance collisions in a small table is not a copying generator.
-    return ("green" if row.mean <= real else "amber" if row.mean <= real + max(0.01, 1.5 / max(row.n, 1)) else "red"), reason
+    return ("green" if row.value <= real else "amber" if row.value <= real + max(0.01, 1.5 / max(row.n, 1)) else "red"), reason
 
 
 def _distance(rows: Sequence[Row], source: str) -> tuple[Light, str] | None:
     row = find(rows, "dcr_median", source)
     if row is None or row.floor is None:
         return None
-    reason = f"median distance to the nearest training row {row.mean:.3g} (real hold-out rows: {row.floor:.3g})"
-    return ("green" if row.mean >= NEAR_DCR * row.floor else "amber" if row.mean >= 0.5 * row.floor else "red"), reason
+    reason = f"median distance to the nearest training row {row.value:.3g} (real hold-out rows: {row.floor:.3g})"
+    return ("green" if row.value >= NEAR_DCR * row.floor else "amber" if row.value >= 0.5 * row.floor else "red"), reason
 
 
 def _share(rows: Sequence[Row], source: str) -> tuple[Light, str] | None:
     row = find(rows, "holdout_share", source)
     if row is None:
         return None
-    reason = f"{100 * row.mean:.0f} % lie nearer to training than to hold-out rows (ideal 50 %)"
-    low = row.mean - 0.98 / math.sqrt(max(row.n, 1)) if row.low is None else row.low
+    reason = f"{100 * row.value:.0f} % lie nearer to training than to hold-out rows (ideal 50 %)"
+    low = row.value - 0.98 / math.sqrt(max(row.n, 1)) if row.low is None else row.low
     # Nearer to the hold-out than to the training rows betrays nobody, so only the upper side is a light.
-    meets, small = low <= MOST_SHARE, row.mean < FAR_SHARE
+    meets, small = low <= MOST_SHARE, row.value < FAR_SHARE
     return ("green" if meets and small else "amber" if meets or small else "red"), reason
 
 
@@ -144,7 +144,7 @@ def flags(children: Sequence[Child]) -> list[Flag]:
     found = []
     for arm in dict.fromkeys(child.arm for child in children):
         rows = summarise([c for c in children if c.arm == arm])
-        for source in dict.fromkeys(r.source for r in rows if r.metric in ("exact_copies", "dcr_median")):
+        for source in dict.fromkeys(r.source for r in rows if r.name in ("exact_copies", "dcr_median")):
             light, reason = _private(rows, source)
             copied = _copies(rows, source)
             word = "copies" if copied and copied[0] == "red" else "too near"

@@ -7,8 +7,7 @@ killed, a resumed fit repeats the same steps and ends in the same bytes (CPU, eq
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -17,12 +16,11 @@ from torch import Tensor
 
 from scarce.contract.contexts import UpdateContext
 from scarce.contract.plan import Budget, Term
-from scarce.contract.protocols import Draw, Fitted, Fitting
+from scarce.contract.protocols import Draw, Fitting
 from scarce.errors import TrainingError
 from scarce.runtime.checkpoint import last_checkpoint, save_checkpoint
 from scarce.runtime.order import RowOrder
-from scarce.runtime.progress import Progress
-from scarce.runtime.seeds import generator, seeded
+from scarce.runtime.seeds import generator
 from scarce.runtime.weights import Weights
 
 GUARD = 20  # steps between looks at the losses: finite ones are kept as the last good state
@@ -69,35 +67,29 @@ class Loop:
             )
         return RowOrder(pool, seed=self.seed, purpose=self._draw_name(term), batch=self.budget.batch)
 
-    def losses_of(self, term: Term) -> list[Callable[[], Tensor]]:
+    def losses_of(self, term: Term) -> Iterator[Tensor]:
         """One scalar loss per micro-batch, already divided so that they add up to the batch's mean."""
         rows = self.orders[term.name].rows(self.step)
         draw = generator(self.seed, f"draw{self.attempt}/{self._draw_name(term)}", self.step)
-        parts = torch.split(rows, self.micro)
-
-        def one(part: Tensor) -> Tensor:
+        for part in torch.split(rows, self.micro):
             with self.autocast():
                 loss = self.fitting.losses[term.name](Draw(rows=part, generator=draw, step=self.step))
-            return loss.float().mean() * (len(part) / len(rows))
-
-        return [lambda part=part: one(part) for part in parts]  # type: ignore[misc]
+            loss = loss.float().mean() * (len(part) / len(rows))
+            self.sums[term.name] = self.sums.get(term.name, 0.0) + loss.detach()
+            yield loss
 
     def gradients(self) -> None:
         """Fill the gradients of one step: the weighted sum of terms, or what the update rule makes of each."""
         if self.fitting.update is None:
             for term in self.phase.terms:
-                for piece in self.losses_of(term):
-                    loss = piece()
+                for loss in self.losses_of(term):
                     (term.weight * loss).backward()  # type: ignore[no-untyped-call]
-                    self._count(term.name, loss)
             return
         tensors, found, losses = self.weights.tensors, {}, {}
         for term in self.phase.terms:
             total: list[Tensor | None] = [None] * len(tensors)
             losses[term.name] = 0.0
-            for piece in self.losses_of(term):
-                loss = piece()
-                self._count(term.name, loss)
+            for loss in self.losses_of(term):
                 losses[term.name] += float(loss.detach())
                 for i, g in enumerate(torch.autograd.grad(loss, tensors, allow_unused=True)):
                     kept = total[i]
@@ -113,10 +105,6 @@ class Loop:
         self.log = dict(result.log)
         for p, g in zip(tensors, result.gradients, strict=True):
             p.grad = g
-
-    def _count(self, name: str, loss: Tensor) -> None:
-        value = loss.detach()
-        self.sums[name] = self.sums[name] + value if name in self.sums else value
 
     def advance(self) -> None:
         """One optimizer step; out of memory halves the micro-batch and repeats the step."""
@@ -139,7 +127,8 @@ class Loop:
         since = max(1, self.step - self.good_step)
         means = {name: float(total) / since for name, total in self.sums.items()}
         self.sums = {}
-        if all(math.isfinite(v) for v in means.values()) and self._finite():
+        norms = torch._foreach_norm([p.detach() for p in self.weights.tensors])
+        if all(math.isfinite(v) for v in (*means.values(), *map(float, norms))):
             self.losses = means
             self.good = self.weights.copy()
             self.good_step = self.step
@@ -155,9 +144,6 @@ class Loop:
         self.weights.load(self.good)
         self.step, self.attempt, self.factor = self.good_step, self.attempt + 1, self.factor / 2
         return False
-
-    def _finite(self) -> bool:
-        return all(bool(torch.isfinite(n)) for n in torch._foreach_norm([p.detach() for p in self.weights.tensors]))
 
     def watch(self) -> bool:
         """Validate on the running average; True when patience is over."""
@@ -175,13 +161,10 @@ class Loop:
     def save(self) -> None:
         """Write a checkpoint of everything that moves."""
         assert self.fitting.checkpoints is not None
-        tensors = {
-            **self.weights.bag(),
-            **{f"s/{k}": v for k, v in self.state.items()},
-            **{f"best/{k}": v for k, v in self.best_bag.items()},
-        }
-        facts = {k: getattr(self, k) for k in ("attempt", "factor", "micro", "events", "losses", "stale")}
-        save_checkpoint(self.fitting.checkpoints, self.step, tensors, {**facts, "best": None if math.isinf(self.best) else self.best})
+        best = {f"best/{k}": v for k, v in self.best_bag.items()}
+        tensors = self.weights.bag() | {f"s/{k}": v for k, v in self.state.items()} | best
+        facts = {k: getattr(self, k) for k in ("attempt", "factor", "micro", "events", "losses", "stale", "best")}
+        save_checkpoint(self.fitting.checkpoints, self.step, tensors, facts)
 
     def restore(self) -> None:
         """Continue from the newest checkpoint, if there is one."""
@@ -192,10 +175,7 @@ class Loop:
         self.weights.load(tensors)
         self.state = {k[2:]: v for k, v in tensors.items() if k.startswith("s/")}
         self.best_bag = {k[5:]: v for k, v in tensors.items() if k.startswith("best/")}
-        best = facts.pop("best")
-        for name, value in facts.items():
-            setattr(self, name, value)
-        self.best = math.inf if best is None else best
+        vars(self).update(facts)
         self.good, self.good_step = self.weights.copy(), self.step
 
     def finish(self) -> None:
@@ -206,53 +186,3 @@ class Loop:
                     p.copy_(self.best_bag[name])
             elif self.weights.average:
                 self.weights.swap()
-
-
-def fit(
-    fitting: Fitting,
-    *,
-    seed: int,
-    autocast: Callable[[], AbstractContextManager[Any]],
-    progress: Progress,
-    log: Callable[[Mapping[str, Any]], None],
-    saved: Callable[[int], None],
-    checkpoint_seconds: float,
-) -> Fitted:
-    """Train `fitting.model` in place for the phase's budget and say how it went.
-
-    Raises TrainingError when nothing is trainable, rows are missing, or losses stay non-finite.
-    """
-    loop = Loop(fitting, seed=seed, autocast=autocast)
-    loop.restore()
-    label = fitting.label or fitting.phase.name
-    began, cpu, last_save = time.monotonic(), time.process_time(), time.monotonic()
-    fitting.model.train()
-    with seeded(seed, f"fit/{label}"), progress.track(label, loop.budget.steps) as advance:
-        advance(loop.step)
-        while loop.step < loop.budget.steps:
-            before = loop.step
-            loop.advance()
-            if loop.step % GUARD == 0 or loop.step == loop.budget.steps:
-                loop.guard()
-                log(
-                    {
-                        "phase": label,
-                        "step": loop.step,
-                        "rate": loop.factor * rate_at(loop.budget, loop.step),
-                        "loss": loop.losses,
-                        **loop.log,
-                    }
-                )
-                if fitting.validate and loop.step % max(fitting.validate_every, GUARD) == 0 and loop.watch():
-                    break
-                if fitting.checkpoints and time.monotonic() - last_save >= checkpoint_seconds:
-                    loop.save()
-                    saved(loop.step)
-                    last_save = time.monotonic()
-            advance(loop.step - before)
-    loop.finish()
-    fitting.model.eval()
-    return Fitted(
-        losses=loop.losses, steps=loop.step, seconds=time.monotonic() - began, cpu_seconds=time.process_time() - cpu,
-        events=tuple(loop.events), state=loop.state,
-    )  # fmt: skip

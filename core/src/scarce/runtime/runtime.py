@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -13,9 +14,9 @@ import torch
 from scarce.contract.protocols import Fitted, Fitting
 from scarce.runtime import seeds
 from scarce.runtime.device import pick_device, pick_precision, set_threads
-from scarce.runtime.fit import fit
+from scarce.runtime.fit import GUARD, Loop, rate_at
 from scarce.runtime.options import RuntimeOptions
-from scarce.runtime.progress import Progress
+from scarce.runtime.progress import Advance, Progress
 from scarce.runtime.residency import Residency
 
 Notify = Callable[[str, int, Mapping[str, Any]], None]
@@ -74,10 +75,37 @@ class SharedRuntime:
         self._notify("step_finished", int(facts.get("step", 0)), facts)
 
     def fit(self, fitting: Fitting) -> Fitted:
-        """The one training loop, on this run's device, precision and seed."""
+        """Train `fitting.model` in place for the phase's budget, on this run's device, and say how it went.
+
+        Raises TrainingError when nothing is trainable, rows are missing, or losses stay non-finite.
+        """
+        label = fitting.label or fitting.phase.name
         with self.resident(fitting.model):
-            return fit(
-                fitting, seed=self.seed, autocast=self.autocast, progress=self.progress, log=self.log,
-                saved=lambda step: self._notify("checkpoint_saved", step, {"phase": fitting.phase.name}),
-                checkpoint_seconds=self.options.checkpoint_seconds,
-            )  # fmt: skip
+            loop = Loop(fitting, seed=self.seed, autocast=self.autocast)
+            loop.restore()
+            began, cpu = time.monotonic(), time.process_time()
+            fitting.model.train()
+            with self.seeded(f"fit/{label}"), self.progress.track(label, loop.budget.steps) as advance:
+                self._train(loop, label, advance)
+            loop.finish()
+            fitting.model.eval()
+        seconds, cpu_seconds = time.monotonic() - began, time.process_time() - cpu
+        events = tuple(loop.events)
+        return Fitted(losses=loop.losses, steps=loop.step, seconds=seconds, cpu_seconds=cpu_seconds, events=events, state=loop.state)
+
+    def _train(self, loop: Loop, label: str, advance: Advance) -> None:
+        fitting, last_save = loop.fitting, time.monotonic()
+        advance(loop.step)
+        while (before := loop.step) < loop.budget.steps:
+            loop.advance()
+            if loop.step % GUARD == 0 or loop.step == loop.budget.steps:
+                loop.guard()
+                rate = loop.factor * rate_at(loop.budget, loop.step)
+                self.log({"phase": label, "step": loop.step, "rate": rate, "loss": loop.losses, **loop.log})
+                if fitting.validate and loop.step % max(fitting.validate_every, GUARD) == 0 and loop.watch():
+                    break
+                if fitting.checkpoints and time.monotonic() - last_save >= self.options.checkpoint_seconds:
+                    loop.save()
+                    self._notify("checkpoint_saved", loop.step, {"phase": fitting.phase.name})
+                    last_save = time.monotonic()
+            advance(loop.step - before)
