@@ -6,38 +6,33 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from scarce.cli.plugins import table
-from scarce.cli.run import as_json
+from scarce.cli.common import SHARED, parser, show, table
 
 
 def main(argv: list[str]) -> None:
     """Run `data list [--json]` or `data inspect FILE [--target COLUMN] [--modality NAME] [--json] [-o schema.json]`."""
-    parser = argparse.ArgumentParser(prog="scarce data", description="Data sets that ship in packages, and a look at your own.")
-    verbs = parser.add_subparsers(dest="verb", required=True)
+    arguments = parser("data", "Data sets that ship in packages, and a look at your own.")
+    verbs = arguments.add_subparsers(dest="verb", required=True)
     listing = verbs.add_parser("list", help="built-in data sets")
-    listing.add_argument("--json", action="store_true")
+    listing.set_defaults(run=_list)
     look = verbs.add_parser("inspect", help="the inferred schema of a file or built-in data set")
     look.add_argument("file")
     look.add_argument("--modality", default="tabular")
     look.add_argument("--target", help="target column")
-    look.add_argument("--schema", type=Path, help="read the data by this edited schema")
+    look.add_argument("--schema", metavar="FILE", help="read the data by this edited schema")
     look.add_argument("-o", "--out", type=Path, metavar="FILE", help="write the schema as JSON, to edit and use as data.schema_file")
-    look.add_argument("--json", action="store_true")
-    asked = parser.parse_args(argv)
-    if asked.verb == "list":
-        _list(as_data=asked.json)
-    else:
-        _inspect(asked)
+    look.set_defaults(run=_inspect)
+    for verb in (listing, look):
+        verb.add_argument("--json", **SHARED["--json"])
+    asked = arguments.parse_args(argv)
+    asked.run(asked)
 
 
-def _list(*, as_data: bool) -> None:
+def _list(asked: argparse.Namespace) -> None:
     from scarce.catalogue import read_catalogue
 
     rows = [{"name": r.name, "distribution": r.distribution, "status": r.status} for r in read_catalogue().entries("datasets")]
-    if as_data:
-        as_json(rows)
-    else:
-        print(table(("name", "distribution", "status"), [tuple(r.values()) for r in rows]))
+    show(rows, table(("name", "distribution", "status"), [tuple(r.values()) for r in rows]), as_json=asked.json)
 
 
 def _inspect(asked: argparse.Namespace) -> None:
@@ -48,27 +43,17 @@ def _inspect(asked: argparse.Namespace) -> None:
     from scarce.runs.sections import Data
 
     catalogue = read_catalogue()
-    assembly = assemble_one(catalogue, "modality", asked.modality)
-    section = Data(
-        modality=asked.modality,
-        source=asked.file,
-        target=asked.target or "",
-        schema_file=None if asked.schema is None else str(asked.schema),
-    )
-    dataset = read_records(section, 0, assembly, catalogue)
+    section = Data(modality=asked.modality, source=asked.file, target=asked.target or "", schema_file=asked.schema)
+    dataset = read_records(section, 0, assemble_one(catalogue, "modality", asked.modality), catalogue)
     if asked.out is not None:
         print(write_json(asked.out, dict(dataset.schema)))
         return
-    if asked.json:
-        as_json({"name": dataset.name, "rows": len(dataset), "task": dataset.task, "notes": dataset.notes, "schema": dataset.schema})
-        return
-    print(f"{dataset.name}: {len(dataset)} rows, target {dataset.target_name or 'none'} ({dataset.task})")
-    columns: Any = dataset.schema.get("columns", [])
-    facts = [_row(c) for c in columns]
-    if facts:
-        print(table(("column", "kind", "missing", "distinct", "details"), facts))
-    for note in dataset.notes:
-        print(f"note: {note}")
+    lines = [f"{dataset.name}: {len(dataset)} rows, target {dataset.target_name or 'none'} ({dataset.task})"]
+    if columns := [_row(column) for column in dataset.schema.get("columns", [])]:
+        lines.append(table(("column", "kind", "missing", "distinct", "details"), columns))
+    lines += [f"note: {note}" for note in dataset.notes]
+    facts = {"name": dataset.name, "rows": len(dataset), "task": dataset.task, "notes": dataset.notes, "schema": dataset.schema}
+    show(facts, "\n".join(lines), as_json=asked.json)
 
 
 def _row(column: dict[str, Any]) -> tuple[str, ...]:

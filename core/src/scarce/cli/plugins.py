@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict
 from textwrap import indent
 from typing import Any
 
 from scarce.catalogue import GLOSSARY, ROLES, Catalogue, Row, read_catalogue
+from scarce.cli.common import parser, show, table
 from scarce.errors import PluginError, ScarceError, did_you_mean
 
 SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "min_length": "length ≥", "max_length": "length ≤"}
@@ -17,32 +16,23 @@ SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "min_length": "length �
 
 def main(argv: list[str]) -> None:
     """Run `plugins list [--role ROLE] [--json]` (the default) or `plugins info NAME [--role ROLE] [--json]`."""
-    parser = argparse.ArgumentParser(prog="scarce plugins", description="What is installed, ready or not.")
-    parser.add_argument("action", nargs="?", choices=("list", "info"), default="list")
-    parser.add_argument("name", nargs="?", help="info: a component or a distribution")
-    parser.add_argument("--role", choices=ROLES, help="only this role")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    asked = parser.parse_args(argv)
+    arguments = parser("plugins", "What is installed, ready or not.", "--json")
+    arguments.add_argument("action", nargs="?", choices=("list", "info"), default="list")
+    arguments.add_argument("name", nargs="?", help="info: a component or a distribution")
+    arguments.add_argument("--role", choices=ROLES, help="only this role")
+    asked = arguments.parse_args(argv)
     if (asked.name is None) == (asked.action == "info"):
-        parser.error("info needs one NAME" if asked.name is None else "list takes no NAME")
+        arguments.error("info needs one NAME" if asked.name is None else "list takes no NAME")
     catalogue = read_catalogue()
     rows = [row for row in catalogue.rows if asked.role in (None, row.role)]
     if asked.action == "info":
-        _info(_named(catalogue, rows, asked.name), as_json=asked.json)
-    elif asked.json:
-        print(json.dumps([row.to_json() for row in rows], indent=2, ensure_ascii=False))
+        facts = [{**row.to_json(), "options": _options(row)} for row in _named(catalogue, rows, asked.name)]
+        show(facts, "\n\n".join(map(_text, facts)), as_json=asked.json)
     else:
-        rows.sort(key=lambda row: [*ROLES, row.role].index(row.role))
-        cells = [(r.role, r.name, r.distribution, r.version, r.status, r.reason or r.summary) for r in rows]
-        print(table(("role", "name", "distribution", "version", "status", "summary"), cells))
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Left-aligned columns under a ruled head."""
-    lines = [tuple(head), *(tuple(row) for row in rows)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
-    lines.insert(1, tuple("-" * width for width in widths))
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
+        ordered = sorted(rows, key=lambda row: [*ROLES, row.role].index(row.role))
+        cells = [(r.role, r.name, r.distribution, r.version, r.status, r.reason or r.summary) for r in ordered]
+        text = table(("role", "name", "distribution", "version", "status", "summary"), cells)
+        show([row.to_json() for row in rows], text, as_json=asked.json)
 
 
 def _named(catalogue: Catalogue, rows: list[Row], name: str) -> list[Row]:
@@ -54,11 +44,6 @@ def _named(catalogue: Catalogue, rows: list[Row], name: str) -> list[Row]:
             raise PluginError(f"'{name}' is not installed; {distribution} offers it", hint=f"pip install {distribution}")
     known = [text for row in rows for text in (row.name, row.distribution)]
     raise PluginError(f"nothing installed is called '{name}'{did_you_mean(name, known)}", hint="scarce plugins list")
-
-
-def _info(rows: list[Row], *, as_json: bool) -> None:
-    facts = [{**row.to_json(), "options": _options(row)} for row in rows]
-    print(json.dumps(facts, indent=2, ensure_ascii=False) if as_json else "\n\n".join(map(_text, facts)))
 
 
 def _options(row: Row) -> list[dict[str, str]] | str:

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 import tomllib
 from typing import Any
 
 from scarce.catalogue import Catalogue, Row, read_catalogue
-from scarce.cli.plugins import table
+from scarce.cli.common import parser, show, table
 from scarce.errors import PluginError
 
 
 def main(argv: list[str]) -> None:
     """Run `recipes [--json]`."""
-    parser = argparse.ArgumentParser(prog="scarce recipes", description="Recipes that can be run by name.")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    asked = parser.parse_args(argv)
+    asked = parser("recipes", "Recipes that can be run by name.", "--json").parse_args(argv)
     catalogue = read_catalogue()
     found = [_describe(catalogue, row) for row in catalogue.entries("recipes")]
-    if asked.json:
-        print(json.dumps(found, indent=2, ensure_ascii=False))
-    else:
-        cells = [(f["name"], f["distribution"], ", ".join(f["presets"]), f["reason"] or f["summary"]) for f in found]
-        print(table(("recipe", "distribution", "presets", "summary"), cells))
+    cells = [(f["name"], f["distribution"], ", ".join(f["presets"]), f["reason"] or f["summary"]) for f in found]
+    show(found, table(("recipe", "distribution", "presets", "summary"), cells), as_json=asked.json)
 
 
 def _describe(catalogue: Catalogue, row: Row) -> dict[str, Any]:

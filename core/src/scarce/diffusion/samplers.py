@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -58,26 +59,26 @@ def sample(
     times = grid(process.options.steps, options.steps)
     pinned = None if known is None else pin(process, known)
     repeats = 1 if pinned is None or pinned.exact else options.resample
-    call = _checkpointed(network) if checkpoint else network
+    eta = {"ddpm": 1.0, "ddim": 0.0, "dpm++": options.eta}[options.sampler]
+    call: Network = partial(checkpointed, network, use_reentrant=False) if checkpoint else network
     x, previous, last_x0, tracked = x_T, None, x_T.num, torch.is_grad_enabled()
     p: list[Tensor] = []
     for i, t in enumerate(times):
         now, then = process.level(t), process.level(times[i + 1] if i + 1 < len(times) else -1)
         with torch.set_grad_enabled(tracked and i >= len(times) - grad_steps):
-            for repeat in range(repeats):
+            rounds = repeats if then.s > 0 else 1
+            for repeat in range(rounds):
                 w0, last_x0, p = _predict(call, process, x, t, pinned)
                 d = w0
                 if options.sampler == "dpm++" and previous is not None and pinned is None and then.s > 0:
                     d = extrapolated(w0, previous[0], previous[1], now, then)
-                proposed = _step(process, x, d, p, now, then, options, generator)
-                x = proposed if repeat + 1 == repeats or then.s == 0 else _renoised(process, proposed, now, then, generator)
+                num = stepped(x.num, d, now, then, eta, _noise(process, x, generator) if eta > 0 else None)
+                x = State(num, _step_categories(process, x, p, now, then, generator), x.mask)
+                if repeat + 1 < rounds:
+                    x = _renoised(process, x, now, then, generator)
             previous = (w0, now)
     num = last_x0 if x.mask is None else last_x0 * x.mask.unsqueeze(process.axis)
     return State(num, process.categories.join_one_hots(p, x.cat) if grad_steps and p else x.cat, x.mask)
-
-
-def _checkpointed(network: Network) -> Network:
-    return lambda x, t: checkpointed(network, x, t, use_reentrant=False)
 
 
 def _predict(network: Network, process: Process, x: State, t: int, pinned: Pin | None) -> tuple[Tensor, Tensor, list[Tensor]]:
@@ -92,23 +93,8 @@ def _predict(network: Network, process: Process, x: State, t: int, pinned: Pin |
         return process.project(process.prior.whiten(x0), x.mask), x0, p
 
 
-def _step(
-    process: Process,
-    x: State,
-    w0: Tensor,
-    p: list[Tensor],
-    now: Level,
-    then: Level,
-    options: SamplerOptions,
-    generator: torch.Generator,
-) -> State:
-    """x_s of x_t, given the prediction of x_0."""
-    eta = {"ddpm": 1.0, "ddim": 0.0, "dpm++": options.eta}[options.sampler]
-    noise = None
-    if eta > 0:
-        noise = process.project(torch.randn(x.num.shape, generator=generator).to(x.num.device), x.mask)
-    num = stepped(x.num, w0, now, then, eta, noise)
-    return State(num, _step_categories(process, x, p, now, then, generator), x.mask)
+def _noise(process: Process, x: State, generator: torch.Generator) -> Tensor:
+    return process.project(torch.randn(x.num.shape, generator=generator).to(x.num.device), x.mask)
 
 
 def _step_categories(process: Process, x: State, p: list[Tensor], now: Level, then: Level, generator: torch.Generator) -> Tensor:
@@ -130,15 +116,11 @@ def _step_categories(process: Process, x: State, p: list[Tensor], now: Level, th
 def _renoised(process: Process, x: State, now: Level, then: Level, generator: torch.Generator) -> State:
     """A draw of q(x_t | x_s): one forward step back to `now`."""
     ratio = now.a / then.a
-    noise = process.project(torch.randn(x.num.shape, generator=generator).to(x.num.device), x.mask)
-    num = x.num * ratio + noise * math.sqrt(now.s**2 - ratio**2 * then.s**2)
+    num = x.num * ratio + _noise(process, x, generator) * math.sqrt(now.s**2 - ratio**2 * then.s**2)
     if not process.space.levels:
         return State(num, x.cat, x.mask)
-    codes = x.cat if not x.cat.is_floating_point() else _hardened(process, x.cat)
+    codes, categories = x.cat, process.categories
+    if codes.is_floating_point():  # straight-through one-hots, whose values are hard
+        codes = categories.join([hot.argmax(1) for hot in categories.one_hots(codes)], codes)
     uniform = torch.rand(2, *codes.shape, generator=generator).to(codes.device)
-    return State(num, process.categories.corrupt(codes, now.keep / then.keep, uniform), x.mask)
-
-
-def _hardened(process: Process, soft: Tensor) -> Tensor:
-    """Codes of straight-through one-hots, whose values are hard."""
-    return process.categories.join([hot.argmax(1) for hot in process.categories.one_hots(soft)], soft)
+    return State(num, categories.corrupt(codes, now.keep / then.keep, uniform), x.mask)

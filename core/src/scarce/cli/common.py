@@ -1,0 +1,41 @@
+"""What verbs share: their arguments, tables and JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+SHARED: dict[str, dict[str, Any]] = {
+    "recipe": {"help": "installed name (scarce recipes) or a .toml file"},
+    "run": {"type": Path, "help": "run folder"},
+    "--data": {"metavar": "FILE", "help": "your data: path, or builtin:NAME"},
+    "--set": {"metavar": "KEY=VALUE", "action": "append", "default": [], "help": "override one recipe value"},
+    "--preset": {"help": "test, quick (default) or full"},
+    "--quiet": {"action": "store_true", "help": "no progress"},
+    "--json": {"action": "store_true", "help": "print JSON"},
+}
+"""Argument -> what argparse is told of it."""
+
+
+def parser(verb: str, text: str, *shared: str) -> argparse.ArgumentParser:
+    """The parser of one verb, with the shared arguments named."""
+    made = argparse.ArgumentParser(prog=f"scarce {verb}", description=text)
+    for name in shared:
+        made.add_argument(name, **SHARED[name])
+    return made
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Left-aligned columns under a ruled head."""
+    lines = [tuple(head), *(tuple(row) for row in rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    lines.insert(1, tuple("-" * width for width in widths))
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
+
+
+def show(data: object, text: str, *, as_json: bool) -> None:
+    """Print the data as JSON for programs, or the text for people."""
+    print(json.dumps(data, indent=2, ensure_ascii=False, default=str) if as_json else text)
