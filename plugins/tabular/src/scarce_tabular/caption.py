@@ -18,19 +18,22 @@ def captions(ctx: CaptionContext) -> list[Caption]:
             f"generate.prompt: tables have the caption styles exact and binned, not '{ctx.style}'", hint="--set generate.prompt=exact"
         )
     frame: pd.DataFrame = ctx.records
-    words = {c: _words(frame[c], ctx.style) for c in frame.columns}
-    numeric = [c for c in frame.columns if pd.api.types.is_numeric_dtype(frame[c]) and not pd.api.types.is_bool_dtype(frame[c])]
+    words = [_words(frame[c], ctx.style) for c in frame.columns]
+    numbers = {str(c): frame[c].to_numpy(dtype=np.float64, na_value=np.nan) for c in frame.columns if _numeric(frame[c])}
     out = []
     for i in range(len(frame)):
-        text = ", ".join(f"{c} is {words[c][i]}" for c in frame.columns if words[c][i])
-        props = {str(c): float(frame[c].iloc[i]) for c in numeric if not pd.isna(frame[c].iloc[i])}
-        out.append(Caption(text=text, props=props))
+        text = ", ".join(f"{c} is {column[i]}" for c, column in zip(frame.columns, words, strict=True) if column[i])
+        out.append(Caption(text=text, props={c: float(v[i]) for c, v in numbers.items() if not np.isnan(v[i])}))
     return out
 
 
+def _numeric(series: pd.Series) -> bool:
+    return pd.api.types.is_numeric_dtype(series) and not pd.api.types.is_bool_dtype(series)
+
+
 def _words(series: pd.Series, style: str) -> list[str]:
-    if style == "exact" or not pd.api.types.is_numeric_dtype(series) or pd.api.types.is_bool_dtype(series):
-        return ["" if pd.isna(v) else str(v) for v in series]
+    if style == "exact" or not _numeric(series) or series.isna().all():
+        return ["" if gone else str(v) for v, gone in zip(series.tolist(), series.isna(), strict=True)]
     values = series.to_numpy(dtype=np.float64, na_value=np.nan)
-    edges = np.nanquantile(values, (0.2, 0.4, 0.6, 0.8))
-    return ["" if np.isnan(v) else BINS[int(np.searchsorted(edges, v, side="right"))] for v in values]
+    places = np.searchsorted(np.nanquantile(values, (0.2, 0.4, 0.6, 0.8)), values, side="right")
+    return ["" if np.isnan(v) else BINS[i] for v, i in zip(values, places, strict=True)]

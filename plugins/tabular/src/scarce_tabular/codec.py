@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,13 @@ from scarce.errors import RunError
 from scarce.files import read_json, read_tensors, write_json, write_tensors
 from scarce_tabular import fields as f
 from scarce_tabular.impute import Imputer
+from scarce_tabular.restore import restore_numbers, restore_values
+from scarce_tabular.schema import Column, plain
 from scarce_tabular.schema import from_json as schema_from_json
 
 FORMAT = 1
+MOST_ONE_HOT = 32
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,19 +69,24 @@ class TableCodec:
 
     def encode(self, records: pd.DataFrame) -> State:
         """num [n, d] normal scores, cat [n, C] codes; deterministic, also where ties are spread."""
-        num = np.zeros((len(records), len(self.numbers)))
-        gaps = np.zeros(num.shape, dtype=bool)
+        gaps, unknown = self.absent(records)
+        num = np.zeros(gaps.shape)
         for i, number in enumerate(self.numbers):
             values = f.as_floats(number.column, records[number.column.name])
-            gaps[:, i] = ~np.isfinite(values)
             num[:, i] = number.encode(values, np.random.default_rng((self.seed, i)))
-        flags = [gaps[:, self.numbers.index(n)].astype(np.int64) for n in self.flagged]
+        flags = [gaps[:, i].astype(np.int64) for i, n in enumerate(self.numbers) if n in self.flagged]
         codes = [c.encode(records[c.column.name]) for c in self.levels]
         cat = np.stack([*flags, *codes], 1) if flags or codes else np.zeros((len(records), 0), dtype=np.int64)
         if self.imputer is not None:
-            unknown = np.stack([records[c.column.name].isna().to_numpy() for c in self.levels], 1) if codes else np.zeros(cat.shape, bool)
             num, cat = self.imputer.fill(num, cat, gaps, unknown)
         return State(torch.from_numpy(num).float(), torch.from_numpy(cat))
+
+    def absent(self, records: pd.DataFrame) -> tuple[Mask, Mask]:
+        """[n, numbers] and [n, levels]: where numbers and levels are missing."""
+        n = len(records)
+        gaps = [~np.isfinite(f.as_floats(c.column, records[c.column.name])) for c in self.numbers]
+        unknown = [records[c.column.name].isna().to_numpy() for c in self.levels]
+        return np.array(gaps, dtype=bool).reshape(-1, n).T, np.array(unknown, dtype=bool).reshape(-1, n).T
 
     def soft(self, state: State) -> Tensor:
         """[n, d + sum K]: scores, then one-hots (or the expected one-hots a sampler gave); differentiable."""
@@ -89,21 +99,21 @@ class TableCodec:
         """[n] rows; `labels` are the classes asked for (None: drawn by training frequency)."""
         rng = np.random.default_rng(seed)
         n, num, cat = len(state), state.num.double().numpy(), self._codes(state.cat)
-        n_flags = len(self.flagged)
+        flag = {str(n.column.name): i for i, n in enumerate(self.flagged)}
+        place = {str(c.column.name): i for i, c in enumerate(self.numbers)}
+        code = {str(c.column.name): i for i, c in enumerate(self.levels, len(flag))}
         out = {}
-        for column in self.fields:
-            name, absent = column.column.name, np.zeros(n, dtype=bool)
-            if isinstance(column, f.Number):
-                values: Any = column.decode(num[:, self.numbers.index(column)])
-                if column in self.flagged:
-                    absent = cat[:, self.flagged.index(column)] == 1
-            elif isinstance(column, f.Levels):
-                values = self._labels(labels, n, rng) if column is self.label else None
-                if values is None:
-                    values = column.decode(cat[:, n_flags + self.levels.index(column)], rng)
+        for field_ in self.fields:
+            column, key = field_.column, str(field_.column.name)
+            if isinstance(field_, f.Number):
+                absent = cat[:, flag[key]] == 1 if key in flag else np.zeros(n, dtype=bool)
+                out[column.name] = restore_numbers(field_.decode(num[:, place[key]]), absent, column)
+            elif field_ is self.label:
+                out[column.name] = restore_values(self._labels(labels, n, rng), column)
+            elif isinstance(field_, f.Levels):
+                out[column.name] = restore_values(field_.decode(cat[:, code[key]], rng), column)
             else:
-                values = column.make(n, rng)
-            out[name] = restore(values, absent, column.column)
+                out[column.name] = restore_values(field_.make(n, rng), column)
         return pd.DataFrame(out, columns=pd.Index([c.column.name for c in self.fields]))
 
     def _codes(self, cat: Tensor) -> npt.NDArray[np.int64]:
@@ -112,31 +122,31 @@ class TableCodec:
         parts = torch.split(cat, list(self.space.levels), 1) if self.space.levels else ()
         return np.stack([p.argmax(1).numpy() for p in parts], 1) if parts else np.zeros((len(cat), 0), dtype=np.int64)
 
-    def _labels(self, labels: Sequence[Any] | None, n: int, rng: np.random.Generator) -> list[Any]:
+    def _labels(self, labels: Sequence[Any] | None, n: int, rng: np.random.Generator) -> f.Objects:
         assert self.label is not None
-        present = [(v, s) for v, s in zip(self.label.levels, self.label.shares, strict=False) if v is not None]
-        weights = np.array([s for _, s in present]) / sum(s for _, s in present)
-        drawn = [present[int(i)][0] for i in rng.choice(len(present), size=n, p=weights)]
-        return drawn if labels is None else [d if v is None else f.plain(v) for v, d in zip(labels, drawn, strict=True)]
+        weights = np.array(self.label.shares) / sum(self.label.shares)
+        drawn = f.objects(self.label.levels)[rng.choice(len(weights), size=n, p=weights)]
+        if labels is None:
+            return drawn
+        asked = f.objects(plain(v) for v in labels)
+        return np.where(pd.isna(asked), drawn, asked)
 
     def vectors(self, records: pd.DataFrame) -> npt.NDArray[np.float64]:
         """[n, d]: numbers scaled to [0, 1] by training, one-hots over sqrt 2, missing flags, the target included.
 
-        The distance of TabDDPM's DCR (arXiv 2209.15421); identifiers and constants don't count.
+        The distance of TabDDPM's DCR (arXiv 2209.15421); identifiers and constants don't count. Beyond 32 levels a
+        random unit vector of each level stands for its one-hot: levels then differ by about 1, and d stays small.
         """
-        parts = []
+        parts: list[npt.NDArray[np.float64]] = []
         for column in self.fields:
-            series = records[column.column.name] if not isinstance(column, f.Constant | f.Identifier) else None
-            if isinstance(column, f.Number) and series is not None:
+            if isinstance(column, f.Number):
                 low, span = self.scales[str(column.column.name)]
-                values = f.as_floats(column.column, series)
+                values = f.as_floats(column.column, records[column.column.name])
                 gone = ~np.isfinite(values)
-                parts += [np.where(gone, (column.fill - low) / span, (values - low) / span)[:, None]]
+                parts.append((np.where(gone, column.fill, values)[:, None] - low) / span)
                 parts += [gone[:, None] / np.sqrt(2)] if column.column.missing else []
-            elif isinstance(column, f.Levels) and series is not None:
-                every = {v: i for i, v in enumerate((*column.levels, *column.rare))}
-                codes = np.array([every.get(None if pd.isna(v) else f.plain(v), len(every)) for v in series.astype(object)], dtype=np.int64)
-                parts.append(np.eye(len(every) + 1)[codes] / np.sqrt(2))
+            elif isinstance(column, f.Levels):
+                parts.append(_points(column, records[column.column.name]) / np.sqrt(2))
         return np.concatenate(parts, 1) if parts else np.zeros((len(records), 1))
 
     def known(self, where: Mapping[str, Any], n: int, seed: int) -> tuple[Known | None, Sequence[Any] | None]:
@@ -159,45 +169,60 @@ def fit_codec(dataset: Dataset, *, seed: int, label_is_condition: bool = True) -
     frame: pd.DataFrame = dataset.records.iloc[dataset.rows("train")]
     missing = str(dataset.schema.get("missing", "keep"))
     made: list[f.Field] = []
-    label = None
+    label: Any = None
     for column in schema_from_json({"columns": dataset.schema["columns"]}).columns:
         series = (dataset.records if column.kind == "identifier" else frame)[column.name]  # no real name is made up again
         is_label = column.name == dataset.target_name and dataset.task == "classification"
-        one = fit_field(column, series, is_label=is_label, missing_is_level=missing == "keep")
-        label = one if is_label and label_is_condition and isinstance(one, f.Levels) else label
-        made.append(one)
+        made.append(fit_field(column, series, is_label=is_label, keep=missing == "keep"))
+        label = made[-1] if is_label and label_is_condition else label
     numbers = [c for c in made if isinstance(c, f.Number)]
     scales = {}
     for number in numbers:
         low, high = float(number.ranks.v[0]), float(number.ranks.v[-1])
         scales[str(number.column.name)] = (low, (high - low) or 1.0)
-    plain = TableCodec(fields=tuple(made), target=str(dataset.target_name), label=label, missing=missing, seed=seed % 2**32, scales=scales)
-    if missing != "regress":
-        return plain
-    gaps = np.array([[not np.isfinite(v) for v in f.as_floats(n.column, frame[n.column.name])] for n in numbers]).T.reshape(len(frame), -1)
-    unknown = np.array([frame[c.column.name].isna().to_numpy() for c in plain.levels]).T.reshape(len(frame), -1)
-    state = plain.encode(frame)
-    imputer = Imputer.fit(state.num.double().numpy(), state.cat.numpy(), gaps, unknown, plain.space.levels)
-    return TableCodec(**{**{k: getattr(plain, k) for k in ("fields", "target", "label", "missing", "seed", "scales")}, "imputer": imputer})
+    codec = TableCodec(fields=tuple(made), target=str(dataset.target_name), label=label, missing=missing, seed=seed % 2**32, scales=scales)
+    return replace(codec, imputer=_fit_imputer(codec, frame)) if missing == "regress" else codec
 
 
-def fit_field(column: Any, series: pd.Series, *, is_label: bool, missing_is_level: bool) -> f.Field:
-    """The field of one column; one that is constant on training rows is a constant."""
-    kind = column.kind
-    if kind == "identifier":
-        return f.Identifier.fit(column, series)
-    if not is_label and (kind == "constant" or series.dropna().nunique() < 2) and not (series.isna().any() and series.notna().any()):
+def _fit_imputer(codec: TableCodec, frame: pd.DataFrame) -> Imputer:
+    state = codec.encode(frame)
+    gaps, unknown = codec.absent(frame)
+    return Imputer.fit(state.num.double().numpy(), state.cat.numpy(), gaps, unknown, codec.space.levels)
+
+
+def fit_field(column: Column, series: pd.Series, *, is_label: bool, keep: bool) -> f.Field:
+    """The field of one column by its kind; one with a single value on training rows has nothing to learn.
+
+    keep: whether missing values are generated.
+    """
+    present, gaps = series.dropna(), keep and bool(series.isna().any())
+    if is_label:
+        fitted = f.Levels.fit(column, series, False)
+        every = fitted.shares[: len(fitted.levels)] + fitted.weights
+        return replace(fitted, levels=fitted.levels + fitted.rare, rare=(), weights=(), shares=every)  # a class is never pooled
+    if column.kind == "identifier" and len(present):
+        return f.Identifier.fit(column, series, float(series.isna().mean()) if keep else 0.0)
+    if present.nunique() < 2 and not (gaps and len(present)):
         return f.Constant.fit(column, series)
-    if kind == "constant" or (kind != "category" and series.dropna().nunique() < 2 and not is_label):
-        return f.Levels.fit(column, series, missing_is_level)
-    if is_label or kind == "category":
-        fitted = f.Levels.fit(column, series, missing_is_level and not is_label)
-        if is_label and fitted.rare:  # a class is never pooled
-            fitted = f.Levels(
-                column=column, levels=fitted.levels + fitted.rare, rare=(), weights=(), shares=fitted.shares[:-1] + fitted.weights
-            )
-        return fitted
+    if column.kind == "category" or present.nunique() < 2:
+        return f.Levels.fit(column, series, keep)
     return f.Number.fit(column, series)
+
+
+def _points(column: f.Levels, series: pd.Series) -> npt.NDArray[np.float64]:
+    """[n, d] points of a column's levels, each 1 from the origin: one-hots, or random directions of many levels."""
+    every = {v: i for i, v in enumerate((*column.levels, *column.rare))}
+    if len(every) < MOST_ONE_HOT:
+        return np.eye(len(every) + 1)[f.lookup(series, every, len(every))]
+    codes, found = f.factorize(series)
+    table = np.stack([_direction(v) for v in (*found, None)])
+    return table[codes]
+
+
+def _direction(value: Any) -> npt.NDArray[np.float64]:
+    seed = hashlib.blake2b(repr(value).encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    point = np.random.default_rng(int.from_bytes(seed, "big")).normal(size=MOST_ONE_HOT)
+    return np.asarray(point / np.linalg.norm(point))
 
 
 def read_codec(folder: Path) -> TableCodec:
@@ -214,27 +239,3 @@ def read_codec(folder: Path) -> TableCodec:
         fields=made, target=data["target"], label=label if isinstance(label, f.Levels) else None, missing=data["missing"],
         seed=data["seed"], scales=scales, imputer=imputer,
     )  # fmt: skip
-
-
-def restore(values: Any, absent: npt.NDArray[np.bool_], column: Any) -> pd.Series:
-    """Values in the column's own type and format, missing where `absent`."""
-    dtype = column.dtype
-    if column.kind == "date":
-        dates = pd.Series(pd.to_datetime(np.asarray(values), unit="s"))
-        dates = dates.mask(absent)
-        if column.format:
-            return dates.dt.strftime(column.format).astype(dtype)
-        zone = pd.api.types.pandas_dtype(dtype)
-        return dates.dt.tz_localize("UTC").astype(zone) if isinstance(zone, pd.DatetimeTZDtype) else dates.astype(dtype)
-    if column.kind == "ordered":
-        places = np.clip(np.asarray(values).astype(int), 0, len(column.levels) - 1)
-        values = [column.levels[i] for i in places]
-    if dtype == "category":
-        series = pd.Series([None if a else v for v, a in zip(values, absent, strict=True)], dtype=object)
-        return series.astype(pd.CategoricalDtype(list(column.levels), ordered=column.kind == "ordered"))
-    series = pd.Series(values) if isinstance(values, np.ndarray) else pd.Series(values, dtype=object)
-    if absent.any():
-        series = series.mask(absent)
-    if series.isna().any() and (dtype.startswith(("int", "uint")) or dtype == "bool"):
-        return series.astype(object) if dtype == "bool" else series.astype("float64")
-    return series.astype(dtype)

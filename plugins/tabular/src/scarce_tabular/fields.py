@@ -2,13 +2,15 @@
 
 Numeric columns become standard normal by their own ranks. A value that many rows share is spread over its whole
 interval of ranks (a seeded draw), and everything in that interval decodes to the value: ties cost no information.
+Scores are kept as 32-bit floats: a number comes back within 1e-3 of the gap between its neighbours in the training
+rows, which is exact on the grid of nearly every column.
 """
 
 from __future__ import annotations
 
 import hashlib
 import string
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,15 +19,19 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import ndtr, ndtri
 
-from scarce_tabular.schema import Column
+from scarce_tabular.schema import Column, plain
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
+Objects = npt.NDArray[np.object_]
 CLIP = 5.2
 KNOTS = 1000
 ATOMS = 32  # columns with at most this many distinct values are all ties
 FEWEST = 5  # rarer levels are pooled
 LEVELS = 60
+ALPHABETS = {"9": string.digits, "a": string.ascii_lowercase, "A": string.ascii_uppercase}
+ROOM = 2**32  # whole numbers kept free above the highest identifier
+STEPS = (86400.0, 3600.0, 60.0, 1.0)  # grids of dates, in seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,13 +89,17 @@ class Number:
     column: Column
     ranks: Ranks
     fill: float
+    step: float
 
     @classmethod
     def fit(cls, column: Column, series: pd.Series) -> Number:
-        """Fitted on the present values of training rows."""
+        """Fitted on the present values of training rows; dates keep to whole days, hours, minutes or seconds if all do."""
         values = as_floats(column, series)
         present = values[np.isfinite(values)]
-        return cls(column=column, ranks=Ranks.fit(present), fill=float(np.median(present)))
+        step = 1.0 if column.kind in ("integer", "ordered") else 0.0
+        if column.kind == "date":
+            step = next((s for s in STEPS if (present % s == 0).all()), 0.0)
+        return cls(column=column, ranks=Ranks.fit(present), fill=float(np.median(present)), step=step)
 
     def encode(self, values: Floats, rng: np.random.Generator) -> Floats:
         """[n] scores; missing values become seeded draws from the column's own law."""
@@ -103,18 +113,14 @@ class Number:
 
     def snap(self, values: Floats) -> Floats:
         """Values on the column's grid."""
-        column = self.column
-        if column.kind in ("integer", "ordered") or (column.kind == "date" and column.format and "H" not in column.format):
-            step = 86400.0 if column.kind == "date" else 1.0
-            return np.round(values / step) * step
-        if column.kind == "date":
-            return np.round(values)
-        return values if column.decimals is None else np.round(values, column.decimals)
+        if self.step:
+            return np.round(values / self.step) * self.step
+        return values if self.column.decimals is None else np.round(values, self.column.decimals)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
         ranks = {k: getattr(self.ranks, k).tolist() for k in ("p", "v", "atoms", "edges")}
-        return {"type": "number", "column": self.column.to_json(), "ranks": ranks, "fill": self.fill}
+        return {"type": "number", "column": self.column.to_json(), "ranks": ranks, "fill": self.fill, "step": self.step}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,11 +136,10 @@ class Levels:
     @classmethod
     def fit(cls, column: Column, series: pd.Series, missing_is_level: bool = True) -> Levels:
         """Fitted on training rows."""
-        values = [None if pd.isna(v) else plain(v) for v in series.astype(object)]
-        counts: dict[Any, int] = {}
-        for value in values:
-            if value is not None or missing_is_level:
-                counts[value] = counts.get(value, 0) + 1
+        codes, found = factorize(series)
+        counts: dict[Any, int] = dict(zip(found, np.bincount(codes[codes >= 0], minlength=len(found)).tolist(), strict=True))
+        if missing_is_level and (codes < 0).any():
+            counts[None] = int((codes < 0).sum())
         order = sorted(counts, key=lambda v: (-counts[v], str(v)))
         rare = [v for i, v in enumerate(order) if v is not None and (counts[v] < FEWEST or i >= LEVELS)]
         rare = rare if len(rare) > 1 and len(order) > 2 else []
@@ -153,17 +158,16 @@ class Levels:
     def encode(self, series: pd.Series) -> Codes:
         """[n] codes; unseen levels join the rare ones, or the most frequent level when there are none."""
         index = {v: i for i, v in enumerate(self.levels)}
-        other = len(self.levels) if self.rare else 0
-        return np.array([index.get(None if pd.isna(v) else plain(v), other) for v in series.astype(object)], dtype=np.int64)
+        return lookup(series, index, len(self.levels) if self.rare else 0)
 
-    def decode(self, codes: Codes, rng: np.random.Generator) -> list[Any]:
+    def decode(self, codes: Codes, rng: np.random.Generator) -> Objects:
         """[n] values; the pool of rare levels gives one of them by its training frequency."""
         drawn = rng.uniform(size=len(codes))
         if not self.rare:
-            return [self.levels[int(c)] for c in codes]
+            return objects(self.levels)[codes]
         cum = np.cumsum(self.weights) / sum(self.weights)
         pool = np.minimum(np.searchsorted(cum, drawn, side="right"), len(self.rare) - 1)
-        return [self.levels[int(c)] if c < len(self.levels) else self.rare[int(r)] for c, r in zip(codes, pool, strict=True)]
+        return objects((*self.levels, *self.rare))[np.where(codes < len(self.levels), codes, len(self.levels) + pool)]
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -180,70 +184,74 @@ class Constant:
 
     column: Column
     value: Any
-    missing: float
 
     @classmethod
     def fit(cls, column: Column, series: pd.Series) -> Constant:
-        """Its value and its share of missing values on training rows."""
+        """Its value on training rows; a column with no value there stays empty."""
         present = series.dropna()
-        return cls(column=column, value=plain(present.iloc[0]) if len(present) else None, missing=float(series.isna().mean()))
+        return cls(column=column, value=plain(present.iloc[0]) if len(present) else None)
 
-    def make(self, n: int, rng: np.random.Generator) -> list[Any]:
-        """n values, missing as often as in training."""
-        gone = rng.uniform(size=n) < self.missing
-        return [None if g else self.value for g in gone]
+    def make(self, n: int, rng: np.random.Generator) -> Objects:
+        """n times the value."""
+        return objects([self.value] * n)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
-        value = self.value.isoformat() if isinstance(self.value, pd.Timestamp) else self.value
-        return {"type": "constant", "column": self.column.to_json(), "value": value, "missing": self.missing}
+        return {"type": "constant", "column": self.column.to_json(), "value": self.value}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Identifier:
-    """A column of unique names: fresh ones of the same make, never a real one (only hashes of those are kept)."""
+    """A column of unique names: fresh ones of the same make, never a real one (only hashes of those are kept).
+
+    missing: the share of rows without one.
+    """
 
     column: Column
     patterns: tuple[str, ...]
     taken: frozenset[str]
     start: int
+    missing: float
 
     @classmethod
-    def fit(cls, column: Column, series: pd.Series) -> Identifier:
+    def fit(cls, column: Column, series: pd.Series, missing: float = 0.0) -> Identifier:
         """Shapes and hashes of every real value, so that none is made up again; the highest of whole numbers."""
-        if column.dtype.lower().startswith(("int", "uint")):
-            return cls(column=column, patterns=(), taken=frozenset(), start=int(series.max()) + 1)
-        texts = [str(v) for v in series.dropna()]
+        present = series.dropna()
+        if pd.api.types.is_numeric_dtype(series):
+            high = int(present.max())
+            start = high + 1 if high < 2**63 - ROOM else int(present.min()) - ROOM
+            return cls(column=column, patterns=(), taken=frozenset(), start=start, missing=missing)
+        texts = [str(v) for v in present]
         kinds: dict[str, list[str]] = {}
         for text in texts:
-            kinds.setdefault("".join(_shape(c) for c in text), []).append(text)
+            kinds.setdefault("".join(map(_shape, text)), []).append(text)
         shapes = sorted(_pattern(shape, members) for shape, members in kinds.items())
-        return cls(column=column, patterns=tuple(shapes[:200]), taken=frozenset(_hash(t) for t in texts), start=0)
+        taken = frozenset(map(_hash, texts))
+        return cls(column=column, patterns=tuple(shapes[:200]), taken=taken, start=0, missing=missing)
 
-    def make(self, n: int, rng: np.random.Generator) -> list[Any]:
-        """n different values that no training row has."""
-        if not self.patterns:
-            return [self.start + i for i in range(n)]
+    def make(self, n: int, rng: np.random.Generator) -> Objects:
+        """n different values that no real row has, some of them missing."""
+        made = objects(self._texts(n, rng) if self.patterns else range(self.start, self.start + n))
+        made[rng.uniform(size=n) < self.missing] = None
+        return made
+
+    def _texts(self, n: int, rng: np.random.Generator) -> list[str]:
         out: dict[str, None] = {}
-        tries = 0
-        while len(out) < n:
-            shape = self.patterns[int(rng.integers(len(self.patterns)))]
-            text = _text(shape, rng)
-            tries += 1
-            text = text if tries < 20 * n else f"{text}-{len(out)}"
-            if _hash(text) not in self.taken:
-                out[text] = None
+        for attempt in range(1000):
+            chosen = rng.integers(len(self.patterns), size=n - len(out))
+            for i, count in zip(*np.unique(chosen, return_counts=True), strict=True):
+                for text in _draw(self.patterns[i], int(count), rng):
+                    text = text if attempt < 20 else f"{text}-{len(out)}"  # a short make runs out of texts
+                    if _hash(text) not in self.taken:
+                        out[text] = None
+            if len(out) == n:
+                break
         return list(out)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
-        return {
-            "type": "identifier",
-            "column": self.column.to_json(),
-            "patterns": list(self.patterns),
-            "taken": sorted(self.taken),
-            "start": self.start,
-        }
+        facts = {"patterns": list(self.patterns), "taken": sorted(self.taken), "start": self.start, "missing": self.missing}
+        return {"type": "identifier", "column": self.column.to_json(), **facts}
 
 
 Field = Number | Levels | Constant | Identifier
@@ -254,56 +262,75 @@ def from_json(data: Mapping[str, Any]) -> Field:
     column = Column(**{**data["column"], "levels": tuple(data["column"]["levels"])})
     if data["type"] == "number":
         ranks = Ranks(**{k: np.array(v, dtype=np.float64).reshape((-1, 2) if k == "edges" else -1) for k, v in data["ranks"].items()})
-        return Number(column=column, ranks=ranks, fill=data["fill"])
+        return Number(column=column, ranks=ranks, fill=data["fill"], step=data["step"])
     if data["type"] == "levels":
         return Levels(column=column, **{k: tuple(data[k]) for k in ("levels", "rare", "weights", "shares")})
     if data["type"] == "constant":
-        value = pd.Timestamp(data["value"]) if column.dtype.startswith("datetime") and data["value"] else data["value"]
-        return Constant(column=column, value=value, missing=data["missing"])
-    return Identifier(column=column, patterns=tuple(data["patterns"]), taken=frozenset(data["taken"]), start=data["start"])
+        return Constant(column=column, value=data["value"])
+    facts = {k: data[k] for k in ("start", "missing")}
+    return Identifier(column=column, patterns=tuple(data["patterns"]), taken=frozenset(data["taken"]), **facts)
 
 
 def as_floats(column: Column, series: pd.Series) -> Floats:
-    """[n] values as numbers, NaN where missing: dates as seconds since 1970, ordered levels as their place."""
+    """[n] values as numbers, NaN where missing: dates as seconds since 1970 (UTC), ordered levels as their place."""
     if column.kind == "ordered":
-        index = {v: float(i) for i, v in enumerate(column.levels)}
-        return np.array([np.nan if pd.isna(v) else index.get(plain(v), np.nan) for v in series.astype(object)], dtype=np.float64)
+        places = lookup(series, {v: i for i, v in enumerate(column.levels)}, -1).astype(np.float64)
+        return np.where(places < 0, np.nan, places)
     if column.kind == "date":
-        dates = pd.to_datetime(series, format=column.format, errors="coerce") if column.format else pd.to_datetime(series)
-        dates = dates.dt.tz_convert("UTC").dt.tz_localize(None) if dates.dt.tz is not None else dates
-        return np.asarray((dates - pd.Timestamp(0)) / pd.Timedelta(seconds=1), dtype=np.float64)
+        dates = series if not column.format else pd.to_datetime(series.astype(object), format=column.format, errors="coerce")
+        return seconds(dates)
     return series.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
-def plain(value: Any) -> Any:
-    """A Python value of a numpy scalar."""
-    return value.item() if isinstance(value, np.generic) else value
+def seconds(dates: pd.Series) -> Floats:
+    """[n] seconds since 1970 (UTC) to the microsecond, NaN where missing."""
+    stamps = (dates.dt.tz_convert(None) if dates.dt.tz is not None else dates).to_numpy(dtype="datetime64[us]")
+    return np.where(np.isnat(stamps), np.nan, stamps.astype(np.int64) / 1e6)
+
+
+def factorize(series: pd.Series) -> tuple[Codes, list[Any]]:
+    """[n] codes (-1 missing) and the values they stand for, in order of appearance."""
+    codes, found = pd.factorize(series)
+    return codes.astype(np.int64), [plain(v) for v in found]
+
+
+def lookup(series: pd.Series, index: Mapping[Any, int], other: int) -> Codes:
+    """[n] index of each value, of None where missing; `other` where there is none."""
+    codes, found = factorize(series)
+    places = np.array([*(index.get(v, other) for v in found), index.get(None, other)], dtype=np.int64)
+    return places[codes]
+
+
+def objects(values: Iterable[Any]) -> Objects:
+    """[n] array of the values as they are."""
+    items = list(values)
+    out = np.empty(len(items), dtype=object)
+    out[:] = items
+    return out
 
 
 def _shape(c: str) -> str:
-    return "9" if c.isdigit() else "a" if c in string.ascii_lowercase else "A" if c in string.ascii_uppercase else c
+    """The kind of a character; letters of every script count as Latin ones, so that no name survives as its own shape."""
+    return "9" if c.isdigit() else ("A" if c.isupper() else "a") if c.isalpha() else c
 
 
 def _pattern(shape: str, members: list[str]) -> str:
     """The shape of some texts with the characters that all of them share, these marked by a backslash."""
-    fixed = len(members) > 1
+    fixed = len(members) >= FEWEST
     return "".join(
-        f"\\{c[0]}" if s == "\\" or (fixed and len(set(c)) == 1) else s for s, c in zip(shape, zip(*members, strict=True), strict=True)
+        f"\\{c[0]}" if s not in ALPHABETS or (fixed and len(set(c)) == 1) else s
+        for s, c in zip(shape, zip(*members, strict=True), strict=True)
     )
 
 
-def _text(pattern: str, rng: np.random.Generator) -> str:
-    """A text of a pattern."""
-    out, marks = [], iter(pattern)
-    for c in marks:
-        out.append(next(marks) if c == "\\" else _draw(c, rng))
-    return "".join(out)
-
-
-def _draw(c: str, rng: np.random.Generator) -> str:
-    choice = {"9": string.digits, "a": string.ascii_lowercase, "A": string.ascii_uppercase}.get(c)
-    return c if choice is None else choice[int(rng.integers(len(choice)))]
+def _draw(pattern: str, n: int, rng: np.random.Generator) -> list[str]:
+    """n texts of a pattern, drawn character by character."""
+    marks, columns = iter(pattern), []
+    for mark in marks:
+        alphabet = next(marks) if mark == "\\" else ALPHABETS[mark]
+        columns.append(np.array(list(alphabet))[rng.integers(len(alphabet), size=n)])
+    return ["".join(row) for row in zip(*columns, strict=True)] if columns else [""] * n
 
 
 def _hash(text: str) -> str:
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()

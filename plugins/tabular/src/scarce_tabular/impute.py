@@ -14,6 +14,7 @@ Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 RIDGE = 1.0
+ROWS = 5000  # most rows a regression is fitted on, and rows filled at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,20 +30,25 @@ class Imputer:
     @classmethod
     def fit(cls, num: Floats, cat: Codes, gaps: Mask, unknown: Mask, levels: Sequence[int]) -> Imputer:
         """num [n, d], cat [n, C]; gaps, unknown: which entries are missing."""
-        x = features(num, cat, gaps, unknown, levels)
         owner = owners(num.shape[1], levels)
         absent = np.concatenate([gaps, unknown], 1)
-        weights = np.zeros((1 + x.shape[1], x.shape[1]))
+        weights = np.zeros((1 + len(owner), len(owner)))
         for column in np.flatnonzero(absent.any(0)):
             mine = owner == column
-            use, rows = np.concatenate([[True], ~mine]), ~absent[:, column]
-            a = np.concatenate([np.ones((rows.sum(), 1)), x[rows][:, ~mine]], 1)
+            use, rows = np.concatenate([[True], ~mine]), np.flatnonzero(~absent[:, column])
+            rows = rows[np.linspace(0, len(rows) - 1, min(ROWS, len(rows))).astype(int)]
+            x = features(num[rows], cat[rows], gaps[rows], unknown[rows], levels)
+            a = np.concatenate([np.ones((len(rows), 1)), x[:, ~mine]], 1)
             gram = a.T @ a + RIDGE * np.diag([0.0, *np.ones(a.shape[1] - 1)])
-            weights[np.ix_(use, mine)] = np.linalg.solve(gram + 1e-9 * np.eye(len(gram)), a.T @ x[rows][:, mine])
+            weights[np.ix_(use, mine)] = np.linalg.solve(gram + 1e-9 * np.eye(len(gram)), a.T @ x[:, mine])
         return cls(weights=weights, levels=tuple(levels))
 
     def fill(self, num: Floats, cat: Codes, gaps: Mask, unknown: Mask) -> tuple[Floats, Codes]:
         """Copies with missing entries replaced by their prediction."""
+        if len(num) > ROWS:
+            parts = [slice(i, i + ROWS) for i in range(0, len(num), ROWS)]
+            filled = [self.fill(num[p], cat[p], gaps[p], unknown[p]) for p in parts]
+            return np.concatenate([f[0] for f in filled]), np.concatenate([f[1] for f in filled])
         x = features(num, cat, gaps, unknown, self.levels)
         guess = np.concatenate([np.ones((len(x), 1)), x], 1) @ self.weights
         d = num.shape[1]

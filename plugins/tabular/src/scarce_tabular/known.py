@@ -6,17 +6,20 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import torch
 
 from scarce.contract import Known, State
 from scarce.errors import DataError, did_you_mean
 from scarce_tabular import fields as f
+from scarce_tabular.schema import plain
 
 if TYPE_CHECKING:
     from scarce_tabular.codec import TableCodec
 
 DRAWS = 20_000
+Scores = npt.NDArray[np.float32]
 
 
 def impose(codec: TableCodec, where: Mapping[str, Any], n: int, seed: int) -> tuple[Known | None, Sequence[Any] | None]:
@@ -36,8 +39,9 @@ def impose(codec: TableCodec, where: Mapping[str, Any], n: int, seed: int) -> tu
         elif isinstance(column, f.Number):
             _number(codec, column, constraint, known, rng)
         elif isinstance(column, f.Levels):
-            place = len(codec.flagged) + codec.levels.index(column)
-            known.state.cat[:, place] = torch.from_numpy(column.encode(pd.Series(_levels(column, constraint, n, rng), dtype=object)))
+            place = len(codec.flagged) + [c.column.name for c in codec.levels].index(column.column.name)
+            wanted = pd.Series(_levels(column, constraint, n, rng), dtype=object)
+            known.state.cat[:, place] = torch.from_numpy(column.encode(wanted))
             known.cat_mask[:, place] = True
         else:
             _fixed(column, constraint)
@@ -57,91 +61,145 @@ def _fixed(column: f.Field, constraint: Any) -> None:
     name = column.column.name
     if isinstance(column, f.Identifier):
         raise DataError(f"--where: '{name}' is an identifier; identifiers are made up afresh and can't be asked for")
-    value = getattr(column, "value", None)
-    if str(getattr(constraint, "value", None)) != str(value):
-        raise DataError(f"--where: '{name}' is always {value!r} in the training data")
+    value = column.value if isinstance(column, f.Constant) else None
+    asked = [_same(value, v) or (value is None and v == "") for v in _wanted(column, constraint)]
+    if not any(asked):
+        raise DataError(f"--where: '{name}' is always {'missing' if value is None else repr(value)} in the training data")
+
+
+def _wanted(column: f.Field, constraint: Any) -> tuple[Any, ...]:
+    """The values asked for, one or several; a range of levels is a DataError."""
+    if hasattr(constraint, "low"):
+        levels = [str(v) for v in getattr(column, "levels", ())][:2]
+        what = f"--where: '{column.column.name}' has levels, not a range"
+        raise DataError(what, hint=f"--where '{column.column.name} in {{{','.join(levels)}}}'")
+    return tuple(plain(v) for v in (constraint.values if hasattr(constraint, "values") else (constraint.value,)))
+
+
+def _same(level: Any, asked: Any) -> bool:
+    """Whether a level is the one asked for, which may be its text: 1 is also "1" and "1.0", True also "true"."""
+    if level is None or asked is None or str(level) == str(asked):
+        return str(level) == str(asked)
+    if isinstance(level, bool):
+        return str(level).lower() == str(asked).lower()
+    try:
+        return isinstance(level, int | float) and float(asked) == level
+    except (TypeError, ValueError):
+        return False
 
 
 def _levels(column: f.Levels, constraint: Any, n: int, rng: np.random.Generator) -> list[Any]:
     """A level per row: the one asked for, or one of several by training frequency."""
-    if hasattr(constraint, "low"):
-        what = f"--where: '{column.column.name}' has levels, not a range"
-        raise DataError(what, hint=f"--where '{column.column.name} in {{{','.join(map(str, column.levels[:2]))}}}'")
-    wanted = constraint.values if hasattr(constraint, "values") else (constraint.value,)
-    shares = [*column.shares[: len(column.levels)], *column.weights]
-    index = {str(v): (v, s) for v, s in zip((*column.levels, *column.rare), shares, strict=False) if v is not None}
-    if None in column.levels:
-        index[""] = (None, shares[column.levels.index(None)])
+    name = column.column.name
     chosen = []
-    for value in wanted:
-        key = "" if value is None else str(f.plain(value))
-        if key not in index:
-            known = ", ".join(list(index)[:20])
-            raise DataError(
-                f"--where: '{column.column.name}' never is '{key}' in the training data{did_you_mean(key, index)}; it is {known}"
-            )
-        if key in {str(v) for v in column.rare}:
-            raise DataError(f"--where: level '{key}' of '{column.column.name}' is too rare to be learnt (fewer than {f.FEWEST} rows)")
-        chosen.append(index[key])
-    weights = np.array([max(s, 1e-9) for _, s in chosen])
-    return [chosen[int(i)][0] for i in rng.choice(len(chosen), size=n, p=weights / weights.sum())]
+    for asked in _wanted(column, constraint):
+        found = [i for i, v in enumerate(column.levels) if _same(v, asked)]
+        if not found and asked == "" and None in column.levels:
+            found = [column.levels.index(None)]
+        if any(_same(v, asked) for v in column.rare):
+            what = f"--where: level '{asked}' of '{name}' is too rare to be learnt"
+            raise DataError(what, hint=f"ask for one of {_listed(column)}")
+        if not found and asked in (None, ""):
+            raise DataError(f"--where: '{name}' has no missing values to ask for")
+        if not found:
+            near = did_you_mean(str(asked), [str(v) for v in column.levels if v is not None])
+            raise DataError(f"--where: '{name}' never is '{asked}' in the training data{near}; it is {_listed(column)}")
+        chosen.append(found[0])
+    weights = np.array([max(column.shares[i], 1e-9) for i in chosen])
+    return [column.levels[chosen[i]] for i in rng.choice(len(chosen), size=n, p=weights / weights.sum()).tolist()]
+
+
+def _listed(column: f.Levels) -> str:
+    return ", ".join(str(v) for v in column.levels[:20] if v is not None)
 
 
 def _number(codec: TableCodec, column: f.Number, constraint: Any, known: Known, rng: np.random.Generator) -> None:
-    n, place = len(known.state), codec.numbers.index(column)
-    if getattr(constraint, "value", 0) in (None, ""):
-        if column not in codec.flagged:
-            raise DataError(f"--where: '{column.column.name}' has no missing values to ask for")
-        known.state.cat[:, codec.flagged.index(column)] = 1
-        known.cat_mask[:, codec.flagged.index(column)] = True
-        return
-    values = _values(column, constraint, n, rng)
-    z = column.encode(values, rng)
-    back = column.decode(z.astype(np.float32).astype(np.float64))
-    off = np.flatnonzero(~np.isclose(back, values, rtol=1e-4, atol=1e-9 + 1e-5 * float(np.ptp(column.ranks.v))))
+    n, names = len(known.state), [c.column.name for c in codec.numbers]
+    flags = [c.column.name for c in codec.flagged]
+    missing = getattr(constraint, "value", 0) in (None, "")
+    if missing and column.column.name not in flags:
+        raise DataError(f"--where: '{column.column.name}' has no missing values to ask for")
+    if column.column.name in flags:
+        known.state.cat[:, flags.index(column.column.name)] = int(missing)
+        known.cat_mask[:, flags.index(column.column.name)] = True
+    if not missing:
+        z = _inside(column, constraint, n, rng) if hasattr(constraint, "low") else _exactly(column, constraint, n, rng)
+        known.state.num[:, names.index(column.column.name)] = torch.from_numpy(z)
+        known.num_mask[:, names.index(column.column.name)] = True
+
+
+def _exactly(column: f.Number, constraint: Any, n: int, rng: np.random.Generator) -> Scores:
+    """[n] scores that decode to one of the values asked for; on a grid exactly, else to about four digits."""
+    wanted = np.array([_parse(column, v) for v in _wanted(column, constraint)])
+    values = wanted[rng.integers(len(wanted), size=n)]
+    z = column.encode(values, rng).astype(np.float32)
+    back = column.decode(z.astype(np.float64))
+    on_grid = bool(column.step) or column.column.decimals is not None
+    near = 1e-9 if on_grid else 1e-4
+    off = np.flatnonzero(~np.isclose(back, values, rtol=near, atol=0.1 * near * float(np.ptp(column.ranks.v)) * (not on_grid)))
     if len(off):
         low, high = (_shown(column, v) for v in column.ranks.v[[0, -1]])
         what = f"--where: '{column.column.name}' can't be {_shown(column, values[off[0]])}; training has {low} to {high}"
         raise DataError(what, hint=f"the nearest value is {_shown(column, back[off[0]])}")
-    known.state.num[:, place] = torch.from_numpy(z).float()
-    known.num_mask[:, place] = True
-    if column in codec.flagged:
-        known.cat_mask[:, codec.flagged.index(column)] = True
+    return z
 
 
-def _values(column: f.Number, constraint: Any, n: int, rng: np.random.Generator) -> f.Floats:
-    if hasattr(constraint, "low"):
-        low = -np.inf if constraint.low is None else _parse(column, constraint.low)
-        high = np.inf if constraint.high is None else _parse(column, constraint.high)
-        drawn = column.decode(np.asarray(f.to_normal(rng.uniform(size=DRAWS))))
-        above = drawn >= low if constraint.closed[0] else drawn > low
-        below = drawn <= high if constraint.closed[1] else drawn < high
-        inside = drawn[above & below]
-        if len(inside) == 0:
-            low_seen, high_seen = (_shown(column, v) for v in column.ranks.v[[0, -1]])
-            what = f"--where: no training value of '{column.column.name}' lies between {constraint.low} and {constraint.high}"
-            raise DataError(what, hint=f"it goes from {low_seen} to {high_seen}")
-        return inside[rng.integers(len(inside), size=n)]
-    wanted = constraint.values if hasattr(constraint, "values") else (constraint.value,)
-    values = np.array([_parse(column, v) for v in wanted])
-    return values[rng.integers(len(values), size=n)]
+def _inside(column: f.Number, constraint: Any, n: int, rng: np.random.Generator) -> Scores:
+    """[n] scores drawn from the training distribution that decode to values inside the range."""
+    ranks = column.ranks
+    low = -np.inf if constraint.low is None else _parse(column, constraint.low)
+    high = np.inf if constraint.high is None else _parse(column, constraint.high)
+    half = 0.5 * column.step if column.step else 0.0 if column.column.decimals is None else 0.5 * 10.0**-column.column.decimals
+    first, last = np.interp([low - half, high + half], ranks.v, ranks.p).tolist()  # values this near are rounded into the range
+    at = int(np.searchsorted(ranks.v, low - half))
+    first = 0.0 if at == 0 else min(first, float(ranks.p[min(at, len(ranks.p) - 1)]))  # a tied value begins before its end
+    last = 1.0 if high + half >= ranks.v[-1] else last
+    z = f.to_normal(rng.uniform(first, last, size=DRAWS)).astype(np.float32)
+    drawn = column.decode(z.astype(np.float64))
+    above = drawn >= low if constraint.closed[0] else drawn > low
+    below = drawn <= high if constraint.closed[1] else drawn < high
+    inside = z[above & below]
+    if len(inside) == 0:
+        low_seen, high_seen = (_shown(column, v) for v in ranks.v[[0, -1]])
+        what = f"--where: no training value of '{column.column.name}' lies between {constraint.low} and {constraint.high}"
+        raise DataError(what, hint=f"it goes from {low_seen} to {high_seen}")
+    return inside[rng.integers(len(inside), size=n)]
 
 
 def _parse(column: f.Number, value: Any) -> float:
-    name = column.column.name
+    """The number a value stands for; dates in the column's format or ISO."""
+    name, kind = column.column.name, column.column.kind
     try:
-        if column.column.kind == "date":
-            return float(f.as_floats(column.column, pd.Series([value if column.column.format else pd.Timestamp(value)]))[0])
-        if column.column.kind == "ordered":
-            return float([str(v) for v in column.column.levels].index(str(value)))
-        return float(value)
-    except (ValueError, TypeError):
-        raise DataError(f"--where: '{value}' is not a value of '{name}' ({column.column.kind})") from None
+        if kind == "date":
+            return _date(column, value)
+        if kind == "ordered":
+            return float(next(i for i, v in enumerate(column.column.levels) if _same(v, plain(value))))
+        number = float(value)
+        if np.isfinite(number):
+            return number
+    except (ValueError, TypeError, StopIteration):
+        pass
+    known = f"; it is {', '.join(map(str, column.column.levels[:20]))}" if kind == "ordered" else ""
+    raise DataError(f"--where: '{value}' is not a value of '{name}' ({kind}){known}")
+
+
+def _date(column: f.Number, value: Any) -> float:
+    if column.column.format and isinstance(value, str):
+        parsed = pd.to_datetime(pd.Series([value]), format=column.column.format, errors="coerce")
+        if parsed.notna().all():
+            return float(f.seconds(parsed)[0])
+    stamp = pd.Timestamp(value)
+    zone = getattr(None if column.column.format else pd.api.types.pandas_dtype(column.column.dtype), "tz", None)
+    stamp = stamp.tz_localize(zone) if zone is not None and stamp.tz is None else stamp
+    number = float(f.seconds(pd.Series([stamp]))[0])
+    if np.isnan(number):
+        raise ValueError(value)
+    return number
 
 
 def _shown(column: f.Number, value: float) -> str:
     if column.column.kind == "date":
-        return str(pd.Timestamp(value, unit="s"))
+        return str(np.datetime64(round(value * 1e6), "us")).replace("T", " ").removesuffix(".000000").removesuffix(" 00:00:00")
     if column.column.kind == "ordered":
         return str(column.column.levels[int(value)])
-    return f"{value:g}"
+    return f"{value:.10g}"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
+from collections import Counter
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,11 @@ from scarce.contract import Dataset, LoadContext
 from scarce.errors import DataError, did_you_mean
 from scarce.files import read_json
 from scarce_tabular.datasets import BuiltinTable
-from scarce_tabular.schema import Schema, infer, read_schema
+from scarce_tabular.schema import Schema, infer, plain, read_schema
+from scarce_tabular.textfile import read_text
 
 MOST_CLASSES = 20
+LARGEST = 1e38  # the largest numbers that 32-bit floats hold
 
 
 def load_table(ctx: LoadContext) -> Dataset:
@@ -27,12 +29,12 @@ def load_table(ctx: LoadContext) -> Dataset:
     target = _target(frame, target if ctx.target is None else ctx.target, name)
     schema = read_schema(read_json(ctx.schema), frame) if ctx.schema else infer(frame)
     keys = content_keys(frame)
-    groups = keys if ctx.group is None else frame[_column(frame, ctx.group, name)].astype(str).to_numpy().astype(str)
     values, classes, task = _labels(frame, target, schema, name)
     return Dataset(
         name=name, ids=_ids(keys), records=frame, task=task, target_name=target, target=values, classes=classes,
-        labelled=np.ones(len(frame), bool) if target == "" else frame[target].notna().to_numpy(), split=np.full(len(frame), "", "<U10"),
-        groups=groups, notes=(*notes, *more, *schema.notes), schema={**schema.to_json(), "target": target, "missing": ctx.missing},
+        labelled=np.ones(len(frame), bool) if task == "none" else frame[target].notna().to_numpy(),
+        split=np.full(len(frame), "", "<U10"), groups=_groups(frame, ctx.group, keys, name), notes=(*notes, *more, *schema.notes),
+        schema={**schema.to_json(), "target": target, "missing": ctx.missing},
     )  # fmt: skip
 
 
@@ -51,78 +53,110 @@ def _read(ctx: LoadContext) -> tuple[str, pd.DataFrame, str | None, tuple[str, .
             return path.stem, pd.read_parquet(path), None, ()
         except Exception as error:
             raise DataError(f"{path} is not a readable Parquet file: {error}", hint="write it again, or use CSV") from None
-    return path.stem, _read_text(path), None, ()
-
-
-def _read_text(path: Path) -> pd.DataFrame:
-    data = path.read_bytes()
-    if not data.strip():
-        raise DataError(f"{path} is empty", hint="give a CSV file with a header line and rows")
-    if b"\x00" in data[:65536]:
-        raise DataError(f"{path} is binary (it has zero bytes), not CSV", hint="scarce reads .csv, .tsv and .parquet")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        what = f"{path} is not UTF-8: byte 0x{data[error.start]:02x} at line {line}"
-        raise DataError(what, hint=f"iconv -f latin1 -t utf-8 {path} > utf8.csv") from None
-    head = text.split("\n", 1)[0]
-    separator = max(",;\t|", key=head.count) if any(head.count(s) for s in ",;\t|") else ","
-    names = next(csv.reader(io.StringIO(head.rstrip("\r")), delimiter=separator))
-    twice = sorted({n for n in names if names.count(n) > 1})
-    if twice:
-        raise DataError(f"{path}: column name '{twice[0]}' appears {names.count(twice[0])} times", hint="give every column its own name")
-    try:
-        return pd.read_csv(io.StringIO(text), sep=separator, low_memory=False, skipinitialspace=False)
-    except (pd.errors.ParserError, ValueError) as error:
-        raise DataError(f"{path} is not a table: {error}", hint=f"every line needs the {len(names)} fields of the header") from None
+    return path.stem, read_text(path), None, ()
 
 
 def clean(frame: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[str]]:
     """A frame whose columns hold one type each, and notes on what was changed; raises DataError when it is unusable."""
-    twice = frame.columns[frame.columns.duplicated()]
-    if len(twice):
-        raise DataError(f"{name}: column name '{twice[0]}' appears more than once", hint="give every column its own name")
+    frame, notes = named(frame, name)
     if len(frame) < 2:
         raise DataError(f"{name} has {len(frame)} row{'s' * (len(frame) != 1)}; a table needs at least 12", hint="give more rows")
     if frame.shape[1] < 1:
         raise DataError(f"{name} has no columns", hint="give a CSV file with a header line")
-    notes, out = [], {}
+    out = {}
     for column in frame.columns:
-        series, note = _one_type(frame[column])
-        out[column] = series
+        out[column], note = one_type(frame[column])
         notes += [note] if note else []
     return pd.DataFrame(out).reset_index(drop=True), notes
 
 
-def _one_type(series: pd.Series) -> tuple[pd.Series, str]:
+def named(frame: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[str]]:
+    """A frame whose columns are all called by texts or all by whole numbers; raises DataError for a name used twice."""
+    names = frame.columns.tolist()
+    notes = []
+    kinds: set[type] = {type(n) for n in names}
+    if kinds not in (set(), {str}, {int}):
+        names, notes = [str(n) for n in names], ["column names are read as text"]
+    twice = [n for n, count in Counter(names).items() if count > 1]
+    if twice:
+        what = f"{name}: column name '{twice[0]}' appears {names.count(twice[0])} times"
+        raise DataError(what, hint="give every column its own name")
+    return frame.set_axis(names, axis=1), notes
+
+
+def one_type(series: pd.Series) -> tuple[pd.Series, str]:
+    """A column that holds one type of value, and a note when that changed something."""
     types = pd.api.types
+    if isinstance(series.dtype, pd.ArrowDtype):
+        series = series.convert_dtypes(dtype_backend="numpy_nullable")
     if types.is_numeric_dtype(series) and not types.is_bool_dtype(series):
-        if types.is_complex_dtype(series):
-            raise DataError(f"column '{series.name}' holds complex numbers", hint="split it into two columns")
-        values = series.to_numpy(dtype=np.float64, na_value=np.nan)
-        infinite = int(np.isinf(values).sum())
-        if infinite:
-            return series.where(~np.isinf(values)), f"column '{series.name}': {infinite} infinite values are treated as missing"
+        return _finite(series)
+    if types.is_string_dtype(series.dtype) and not types.is_object_dtype(series):
         return series, ""
-    if not types.is_object_dtype(series):
+    if types.is_bool_dtype(series) or types.is_datetime64_any_dtype(series):
         return series, ""
-    kinds = {type(v) for v in series.dropna()}
-    if kinds <= {bool} or kinds <= {str}:
+    if types.is_timedelta64_dtype(series):
+        return series.dt.total_seconds(), f"column '{series.name}' holds durations; they are read as seconds"
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        return _categories(series)
+    return _objects(series)
+
+
+def _finite(series: pd.Series) -> tuple[pd.Series, str]:
+    if pd.api.types.is_complex_dtype(series):
+        raise DataError(f"column '{series.name}' holds complex numbers", hint="split it into two columns")
+    if isinstance(series.dtype, pd.SparseDtype):
+        series = pd.Series(series.array.to_dense(), index=series.index, name=series.name)
+    values = series.to_numpy(dtype=np.float64, na_value=np.nan)
+    wild = np.abs(values) > LARGEST
+    if not wild.any():
         return series, ""
-    if all(issubclass(k, int | float | np.number) and k is not bool for k in kinds):
-        return _one_type(pd.to_numeric(series))
+    what = "infinite values are" if np.isinf(values[wild]).all() else f"values that are infinite or beyond {LARGEST:g} are"
+    return series.where(~wild), f"column '{series.name}': {int(wild.sum())} {what} treated as missing"
+
+
+def _categories(series: pd.Series) -> tuple[pd.Series, str]:
+    """A category of texts, numbers or booleans as it is; other levels (intervals, dates) by their text."""
+    levels = series.cat.categories.tolist()
+    if len({type(v) for v in levels}) <= 1 and all(isinstance(v, str | bool | int | float) for v in levels):
+        return series, ""
+    texts = [str(v) for v in levels]
+    if len(set(texts)) < len(texts):
+        return _objects(series.astype(object))
+    return series.cat.rename_categories(texts), f"column '{series.name}': its levels are read as text ({texts[0]!r})"
+
+
+def _objects(series: pd.Series) -> tuple[pd.Series, str]:
+    """Python objects: all texts or all booleans as they are, numbers as numbers, anything else by its text."""
+    gone = series.isna()
+    present = series[~gone].astype(object)
+    kinds = {type(v) for v in present}
+    if all(issubclass(k, str) for k in kinds):
+        return series.astype(object), ""
+    if all(issubclass(k, bool | np.bool_) for k in kinds):
+        return present.map(bool).astype(object).reindex(series.index), ""
+    if all(issubclass(k, int | float | Decimal | np.number) and k is not bool for k in kinds):
+        try:
+            return _finite(_numbers(present).reindex(series.index))
+        except (OverflowError, TypeError):
+            pass
     shown = ", ".join(sorted(k.__name__ for k in kinds))
-    return series.map(lambda v: v if pd.isna(v) else str(v)), f"column '{series.name}' mixes types ({shown}); its values are read as text"
+    what = f"mixes types ({shown})" if len(kinds) > 1 else f"holds {shown} values"
+    return present.map(str).astype(object).reindex(series.index), f"column '{series.name}' {what}; its values are read as text"
 
 
-def _column(frame: pd.DataFrame, wanted: str, name: str) -> Any:
-    found = [c for c in frame.columns if str(c) == wanted]
+def _numbers(present: pd.Series) -> pd.Series:
+    numbers = pd.to_numeric(present)
+    return numbers.astype(np.float64) if pd.api.types.is_object_dtype(numbers) else numbers
+
+
+def _column(frame: pd.DataFrame, wanted: str, name: str, setting: str) -> Any:
+    found = [c for c in frame.columns if str(c) == str(wanted)]
     if not found:
         known = [str(c) for c in frame.columns]
-        raise DataError(
-            f"{name} has no column '{wanted}'{did_you_mean(wanted, known)}; it has {', '.join(known[:30])}", hint="--set data.target=COLUMN"
-        )
+        what = f"{name} has no column '{wanted}'{did_you_mean(wanted, known)}; it has {', '.join(known[:30])}"
+        alone = "separate the columns by a comma, semicolon, tab or |" if len(known) == 1 else f"--set data.{setting}=COLUMN"
+        raise DataError(what, hint=alone)
     return found[0]
 
 
@@ -134,7 +168,15 @@ def _target(frame: pd.DataFrame, wanted: str | None, name: str) -> Any:
         raise DataError(
             f"{name}: which column is to be predicted? It has {known}", hint="--set data.target=COLUMN, or data.target='' for none"
         )
-    return _column(frame, wanted, name)
+    return _column(frame, wanted, name, "target")
+
+
+def _groups(frame: pd.DataFrame, group: str | None, keys: Any, name: str) -> Any:
+    """[n] which rows stay together: equal rows, or those of one value of the group column (missing: each by itself)."""
+    if group is None:
+        return keys
+    series = frame[_column(frame, group, name, "group")]
+    return np.where(series.isna(), keys, series.astype(str).to_numpy(dtype=str, na_value="")).astype(str)
 
 
 def _labels(frame: pd.DataFrame, target: Any, schema: Schema, name: str) -> tuple[Any, tuple[Any, ...], Any]:
@@ -152,19 +194,19 @@ def _labels(frame: pd.DataFrame, target: Any, schema: Schema, name: str) -> tupl
         )
     if kind == "float" or (kind == "integer" and present.nunique() > MOST_CLASSES):
         return series.to_numpy(dtype=np.float64, na_value=np.nan), (), "regression"
-    values = series.astype(object).to_numpy()
-    found = [v.item() if isinstance(v, np.generic) else v for v in present.astype(object).unique()]
+    found = [plain(v) for v in present.astype(object).unique()]
     if len(found) > MOST_CLASSES * 5 or (len(found) > len(present) / 2 and len(present) > MOST_CLASSES):
         raise DataError(
             f"{name}: target '{target}' has {len(found)} different values in {len(present)} rows", hint="choose a target with fewer classes"
         )
+    values = series.astype(object).where(series.notna(), None).to_numpy(dtype=object)
     return values, tuple(sorted(found, key=lambda v: (str(type(v)), v))), "classification"
 
 
 def content_keys(frame: pd.DataFrame) -> Any:
-    """[n] hash of each row's values: equal rows have equal keys, whatever the storage type."""
+    """[n] hash of each row's values: equal rows have equal keys."""
     texts = ["\x1f".join(map(str, row)) for row in zip(*(frame[c].tolist() for c in frame.columns), strict=True)]
-    return np.array([hashlib.blake2b(text.encode(), digest_size=8).hexdigest() for text in texts])
+    return np.array([hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest() for text in texts])
 
 
 def _ids(keys: Any) -> Any:

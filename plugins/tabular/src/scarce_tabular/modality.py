@@ -60,7 +60,7 @@ class Tabular(ModalitySpec):
     def modality_write(self, ctx: WriteContext) -> Path:
         """A file in the format of its suffix."""
         records: pd.DataFrame | Any = ctx.records
-        return write_table(records, ctx.path)
+        return write_table(records, ctx.path, ctx.schema)
 
     @hookimpl
     def modality_draw(self, ctx: DrawContext) -> list[Figure]:

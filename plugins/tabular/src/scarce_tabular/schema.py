@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -14,19 +14,24 @@ from scarce.errors import DataError, did_you_mean
 
 Kind = Literal["integer", "float", "category", "ordered", "date", "constant", "identifier"]
 KINDS = ("integer", "float", "category", "ordered", "date", "constant", "identifier")
+EDITABLE = ("kind", "decimals", "format", "levels")
 FORMATS = (
-    "%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%Y/%m/%d",
+    "%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S.%f",
+    "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%Y/%m/%d",
 )  # fmt: skip
 ID_NAME = re.compile(r"(^|[_\s-])(id|uuid|guid|key|index|nr|no|number|code)$|[a-z]I[dD]$", re.IGNORECASE)
 FEWEST_IDS = 20
+UNIQUE = 0.95  # share of different texts from which a column says who a row is, not what it is
+EXACT = 2.0**53  # whole numbers beyond are not exact as floats
 
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
     """One column: what it is, how it is stored, and how its values look.
 
-    dtype: the pandas type of the input; decimals: digits after the point; format: strftime pattern of dates kept as
-    text; levels: order of an ordered column; missing, distinct: counts of the whole file.
+    dtype: the pandas type of the input; decimals: digits after the point (None: any); format: strftime pattern of
+    dates kept as text; levels: the levels of a pandas category, or the order of an ordered column; missing,
+    distinct: counts of the whole file.
     """
 
     name: Any
@@ -70,45 +75,57 @@ def _infer(series: pd.Series, notes: list[str]) -> Column:
     column = Column(
         name=series.name, kind="category", dtype=str(series.dtype), missing=int(series.isna().sum()), distinct=int(present.nunique())
     )
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        levels = tuple(plain(v) for v in series.cat.categories)
+        column = replace(column, kind="ordered" if series.cat.ordered else "category", dtype="category", levels=levels)
     if column.distinct <= 1:
         if column.distinct == 0:
             notes.append(f"column '{series.name}' has no values; it is regenerated empty")
         return replace(column, kind="constant")
-    if isinstance(series.dtype, pd.CategoricalDtype):
-        levels = tuple(_plain(v) for v in series.cat.categories)
-        return replace(column, kind="ordered" if series.cat.ordered else "category", dtype="category", levels=levels)
+    if column.levels or types.is_bool_dtype(series):
+        return column
     if types.is_datetime64_any_dtype(series):
         return replace(column, kind="date")
-    if types.is_bool_dtype(series):
-        return column
     if types.is_numeric_dtype(series):
         return _numeric(column, present)
-    if _is_identifier(series, column):
-        return replace(column, kind="identifier")
-    pattern = _date_format(present)
-    return replace(column, kind="date", format=pattern) if pattern else column
+    return _text(column, present, notes)
 
 
 def _numeric(column: Column, present: pd.Series) -> Column:
     values = present.to_numpy(dtype=np.float64)
-    whole = bool(np.all(values == np.round(values))) and bool(np.abs(values).max() < 2**53)
+    whole = pd.api.types.is_integer_dtype(present) or (bool((values == np.round(values)).all()) and float(np.abs(values).max()) < EXACT)
     if whole and column.distinct <= 2:
         return column
-    if whole and _is_identifier(present, column):
+    if whole and _numbers_rows(column, present):
         return replace(column, kind="identifier")
-    decimals = 0 if whole else next((d for d in range(1, 7) if np.allclose(values, np.round(values, d), rtol=0, atol=1e-9)), None)
-    return replace(column, kind="integer" if whole else "float", decimals=decimals)
+    return replace(column, kind="integer" if whole else "float", decimals=0 if whole else _decimals(present))
 
 
-def _is_identifier(series: pd.Series, column: Column) -> bool:
-    """Every value different, and either texts, or integers that count up or are called an id."""
-    present = series.dropna()
-    if len(present) < FEWEST_IDS or column.distinct < len(present) or column.missing:
+def _numbers_rows(column: Column, present: pd.Series) -> bool:
+    """Every whole number different, and they count up or are called an id."""
+    if len(present) < FEWEST_IDS or column.distinct < len(present):
         return False
-    if not pd.api.types.is_numeric_dtype(series):
-        return not _date_format(present)
-    steps = np.diff(present.to_numpy(dtype=np.float64))
-    return bool((steps == 1).all()) or bool(ID_NAME.search(str(series.name)))
+    if ID_NAME.search(str(column.name)):
+        return True
+    return not column.missing and bool((np.diff(present.to_numpy()) == 1).all())
+
+
+def _decimals(present: pd.Series) -> int | None:
+    """The fewest digits after the point that give every value back, at most 6; None when there are more."""
+    values = present.to_numpy(dtype=np.float32 if str(present.dtype).lower() in ("float16", "float32") else np.float64)
+    tolerance = 4 * float(np.finfo(values.dtype).eps)
+    return next((d for d in range(1, 7) if np.allclose(values, np.round(values, d), rtol=tolerance, atol=0)), None)
+
+
+def _text(column: Column, present: pd.Series, notes: list[str]) -> Column:
+    pattern = _date_format(present)
+    if pattern:
+        return replace(column, kind="date", format=pattern)
+    if len(present) < FEWEST_IDS or column.distinct < UNIQUE * len(present):
+        return column
+    if column.distinct < len(present):
+        notes.append(f"column '{column.name}': {column.distinct} of {len(present)} texts differ; it is made up afresh like an identifier")
+    return replace(column, kind="identifier")
 
 
 def _date_format(present: pd.Series) -> str:
@@ -123,26 +140,75 @@ def _date_format(present: pd.Series) -> str:
     return ""
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value as JSON can hold it: a Python scalar of a numpy one, ISO text of a timestamp."""
+    if isinstance(value, pd.Timestamp):
+        return value.isoformat()
     return value.item() if isinstance(value, np.generic) else value
 
 
-def read_schema(data: Mapping[str, Any], frame: pd.DataFrame) -> Schema:
+def read_schema(data: Any, frame: pd.DataFrame) -> Schema:
     """An edited schema, held against the data; raises DataError naming the column and what is wrong with it."""
-    given = {str(c.get("name")): c for c in data.get("columns", [])}
+    columns = data.get("columns") if isinstance(data, Mapping) else None
+    if not isinstance(columns, list) or not all(isinstance(c, Mapping) and "name" in c for c in columns):
+        raise DataError('schema: it is no {"columns": [{"name": …}, …]}', hint="scarce data inspect FILE -o schema.json")
+    given = {str(c["name"]): c for c in columns}
     unknown = [n for n in given if n not in map(str, frame.columns)]
     if unknown:
         raise DataError(f"schema: column '{unknown[0]}' is not in the data{did_you_mean(unknown[0], map(str, frame.columns))}")
-    columns = []
-    for column in infer(frame).columns:
-        edits = {k: v for k, v in given.get(str(column.name), {}).items() if k in ("kind", "decimals", "format", "levels")}
-        if edits.get("kind", column.kind) not in KINDS:
-            raise DataError(f"schema: kind '{edits['kind']}' of column '{column.name}' is none of {', '.join(KINDS)}")
-        edits["levels"] = tuple(edits.get("levels") or ())
-        if edits.get("kind", column.kind) in ("integer", "float") and not pd.api.types.is_numeric_dtype(frame[column.name]):
-            raise DataError(f"schema: column '{column.name}' is called {edits['kind']}, but holds text ({frame[column.name].iloc[0]!r})")
-        columns.append(replace(column, **edits))
-    return Schema(columns=tuple(columns))
+    found = infer(frame)
+    edited = tuple(_edit(c, given.get(str(c.name), {}), frame[c.name]) for c in found.columns)
+    return Schema(columns=edited, notes=found.notes)
+
+
+def _edit(column: Column, given: Mapping[str, Any], series: pd.Series) -> Column:
+    known = [f.name for f in fields(Column)]
+    unknown = [key for key in given if key not in known]
+    if unknown:
+        raise DataError(
+            f"schema: column '{column.name}' has no '{unknown[0]}'{did_you_mean(unknown[0], known)}; edit {', '.join(EDITABLE)}"
+        )
+    edits = {k: v for k, v in given.items() if k in EDITABLE}
+    if edits.get("kind", column.kind) not in KINDS:
+        raise DataError(f"schema: kind '{edits['kind']}' of column '{column.name}' is none of {', '.join(KINDS)}")
+    edits["levels"] = tuple(edits.get("levels") or column.levels)
+    edited = replace(column, **edits)
+    problem = _misfit(edited, series)
+    if problem:
+        raise DataError(f"schema: column '{column.name}' can't be {edited.kind}: {problem}", hint="scarce data inspect FILE")
+    return edited
+
+
+def _misfit(column: Column, series: pd.Series) -> str:
+    """Why the data are not what the schema says, or nothing."""
+    present = series.dropna()
+    if column.kind == "constant" or not len(present):
+        return f"it has {column.distinct} different values" if column.distinct > 1 else ""
+    types = pd.api.types
+    numeric = types.is_numeric_dtype(series)
+    text = not numeric and not types.is_datetime64_any_dtype(series) and column.dtype != "category"
+    whole = numeric and bool((present.to_numpy(dtype=np.float64) % 1 == 0).all())
+    if column.decimals is not None and not (isinstance(column.decimals, int) and 0 <= column.decimals <= 15):
+        return f"decimals must be a whole number from 0 to 15, not {column.decimals!r}"
+    if column.kind in ("integer", "float") and not numeric:
+        return f"it holds text ({present.iloc[0]!r})" if text else f"it holds {column.dtype} values"
+    if column.kind == "integer" and not whole:
+        return "it has values with decimals"
+    if column.kind == "ordered":
+        strange = [v for v in present.unique() if plain(v) not in column.levels]
+        return f"{strange[0]!r} is not among its levels {list(column.levels)}" if strange else ""
+    if column.kind == "identifier" and not (text or whole):
+        return "only texts and whole numbers can be made up afresh"
+    return _no_date(column, present, text) if column.kind == "date" else ""
+
+
+def _no_date(column: Column, present: pd.Series, text: bool) -> str:
+    if not text:
+        return "" if pd.api.types.is_datetime64_any_dtype(present) else f"it holds {column.dtype} values"
+    if not isinstance(column.format, str) or "%" not in column.format:
+        return 'dates kept as text need a format, like "format": "%d.%m.%Y"'
+    parsed = pd.to_datetime(present.astype(str), format=column.format, errors="coerce")
+    return f"{present[parsed.isna()].iloc[0]!r} is not in the format {column.format}" if parsed.isna().any() else ""
 
 
 def from_json(data: Mapping[str, Any]) -> Schema:

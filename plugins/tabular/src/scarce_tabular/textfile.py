@@ -1,0 +1,73 @@
+"""Text files as tables: encoding, separator and every line are checked before pandas reads them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from scarce.errors import DataError
+
+SEPARATORS = ",;\t|"
+COMMA_NUMBER = re.compile(r"[-+]?\d+(,\d+)?")
+
+
+def read_text(path: Path) -> pd.DataFrame:
+    """A CSV file (also separated by semicolons, tabs or bars) with a header; raises DataError naming line and problem."""
+    text = _decode(path)
+    try:
+        separator, names = _header(text)
+        _check_lines(text, separator, names, path)
+        frame = pd.read_csv(io.StringIO(text, newline=""), sep=separator, low_memory=False, index_col=False)
+        if separator == ";" and _decimal_commas(frame):
+            frame = pd.read_csv(io.StringIO(text, newline=""), sep=separator, low_memory=False, index_col=False, decimal=",")
+    except (pd.errors.ParserError, csv.Error, ValueError) as error:
+        raise DataError(f"{path} is not a table: {error}", hint="write it again as CSV with a header line") from None
+    return frame
+
+
+def _decode(path: Path) -> str:
+    data = path.read_bytes()
+    if not data.strip():
+        raise DataError(f"{path} is empty", hint="give a CSV file with a header line and rows")
+    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    if encoding != "utf-16" and b"\x00" in data:
+        raise DataError(f"{path} is binary (it has zero bytes), not CSV", hint="scarce reads .csv, .tsv and .parquet")
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        what = f"{path} is not {'UTF-16' if encoding == 'utf-16' else 'UTF-8'}: byte 0x{data[error.start]:02x} at line {line}"
+        raise DataError(what, hint=f"iconv -f latin1 -t utf-8 {path} > utf8.csv") from None
+
+
+def _header(text: str) -> tuple[str, list[str]]:
+    """The separator that splits the first record into most names, and these names."""
+    found = {s: next(csv.reader(io.StringIO(text, newline=""), delimiter=s), []) for s in SEPARATORS}
+    separator = max(found, key=lambda s: len(found[s]))
+    return separator, found[separator]
+
+
+def _check_lines(text: str, separator: str, names: list[str], path: Path) -> None:
+    twice = sorted({n for n in names if n and names.count(n) > 1})
+    if twice:
+        raise DataError(f"{path}: column name '{twice[0]}' appears {names.count(twice[0])} times", hint="give every column its own name")
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    for fields in reader:
+        if fields and len(fields) != len(names):
+            what = f"{path} is not a table: line {reader.line_num} has {len(fields)} fields, the header names {len(names)}"
+            raise DataError(what, hint=f"give every line the {len(names)} fields of the header")
+
+
+def _decimal_commas(frame: pd.DataFrame) -> bool:
+    """Whether some text column holds nothing but numbers written with a decimal comma."""
+    for name in frame.columns:
+        present = frame[name].dropna()
+        if len(present) and not pd.api.types.is_numeric_dtype(present) and not pd.api.types.is_bool_dtype(present):
+            texts = present.astype(str)
+            if texts.str.contains(",", regex=False).any() and texts.map(COMMA_NUMBER.fullmatch).notna().all():
+                return True
+    return False
