@@ -78,10 +78,17 @@ def test_privacy_tells_fresh_rows_from_copies():
     assert copied.value == 0
     assert found["bootstrap", "exact_copies"].value == 1
     assert found["synthetic", "exact_copies"].value == 0
-    assert "200 of 200; real hold-out rows: 0 of 300" in found["bootstrap", "exact_copies"].note
+    assert "200 of 200; of real rows 0.0% equal another" in found["bootstrap", "exact_copies"].note
     share = found["synthetic", "holdout_share"]
     assert share.low < 0.5 < share.high
     assert found["bootstrap", "holdout_share"].low > 0.9
+
+
+def test_copies_are_held_against_how_often_real_rows_repeat_each_other():
+    data = dataset(table(400, 0))
+    data.records.iloc[:40] = data.records.iloc[:1].to_numpy()  # 40 equal rows among the 200 of train
+    found = measured(Privacy(config.Privacy()), context(data, synthetic=table(300, 5)))
+    assert found["synthetic", "exact_copies"].floor == pytest.approx(40 / 200)
 
 
 def test_privacy_counts_every_copy_even_when_distances_are_sub_sampled():
