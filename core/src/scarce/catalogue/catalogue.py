@@ -22,21 +22,14 @@ CORE = "scarce"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class Row(Component):
     """One component of one distribution; `reason` says why it is not ready, `entry` is what loading imports."""
 
-    role: str
-    name: str
     distribution: str
     version: str
     target: str = ""
     status: Status = "ready"
     reason: str = ""
-    summary: str = ""
-    provides: tuple[str, ...] = ()
-    requires: tuple[str, ...] = ()
-    config: str = ""
-    cite: str = ""
     entry: metadata.EntryPoint | None = field(default=None, repr=False, compare=False)
 
     def to_json(self) -> dict[str, Any]:

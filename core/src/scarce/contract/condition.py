@@ -52,13 +52,9 @@ class Condition(Frozen, kw_only=False):
         return int(self.tokens.shape[0])
 
     def __getitem__(self, rows: Any) -> Condition:
-        return Condition(
-            self.tokens[rows],
-            self.mask[rows],
-            None if self.pooled is None else self.pooled[rows],
-            {k: v[rows] for k, v in self.extra.items()},
-            None if self.labels is None else self.labels[rows],
-        )
+        pooled = None if self.pooled is None else self.pooled[rows]
+        labels = None if self.labels is None else self.labels[rows]
+        return Condition(self.tokens[rows], self.mask[rows], pooled, {k: v[rows] for k, v in self.extra.items()}, labels)
 
 
 def stack(conditions: Sequence[Condition]) -> Condition:

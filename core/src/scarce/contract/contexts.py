@@ -19,6 +19,14 @@ from scarce.contract.protocols import Array, Codec, Predictions, Runtime
 from scarce.contract.space import Space, State
 
 
+class DataContext(Frozen):
+    """What contexts of hooks that look at a whole data set share."""
+
+    dataset: Dataset
+    codec: Codec
+    seed: int
+
+
 class LoadContext(Frozen):
     """modality_load. source: a path, "builtin:NAME" (its path-like value in `builtin`), or records in memory."""
 
@@ -58,23 +66,17 @@ class WriteContext(Frozen):
     schema: Mapping[str, Any] = field(default_factory=dict)
 
 
-class DrawContext(Frozen):
+class DrawContext(DataContext):
     """modality_draw. Pictures that set real records beside synthetic ones."""
 
     real: Any
     synthetic: Any
-    dataset: Dataset
-    codec: Codec
-    seed: int
 
 
-class BaselineContext(Frozen):
+class BaselineContext(DataContext):
     """modality_baselines. Non-diffusion data of n records from the training rows, by name."""
 
-    dataset: Dataset
-    codec: Codec
     n: int
-    seed: int
 
 
 class BackboneContext(Frozen):
@@ -181,18 +183,15 @@ class ScoreContext(Frozen):
     generator: torch.Generator | None = None
 
 
-class LearnerContext(Frozen):
+class LearnerContext(DataContext):
     """learner_build. What the learner is to predict, and the codec for learners on encoded records."""
 
-    dataset: Dataset
-    codec: Codec
     runtime: Runtime
-    seed: int
     generator: Generator | None = None
     parts: Mapping[str, Any] = field(default_factory=dict)
 
 
-class EvaluatorContext(Frozen):
+class EvaluatorContext(DataContext):
     """evaluator_measure, evaluator_draw.
 
     samples: source -> records, where "synthetic" and each baseline are sources; targets: source -> [n] target;
@@ -201,13 +200,10 @@ class EvaluatorContext(Frozen):
     conditions: the prompts they were asked with.
     """
 
-    dataset: Dataset
-    codec: Codec
     samples: Mapping[str, Any]
     targets: Mapping[str, Array | None]
     predictions: Mapping[str, Predictions]
     runtime: Runtime
-    seed: int
     expected: int = 0
     learner: str = ""
     generator: Generator | None = None

@@ -68,24 +68,15 @@ class Dataset(Frozen):
 
     def part(self, rows: Any) -> Dataset:
         """The data set of the chosen rows."""
-        return replace(
-            self,
-            ids=self.ids[rows],
-            records=take(self.records, rows),
-            target=None if self.target is None else self.target[rows],
-            labelled=self.labelled[rows],
-            split=self.split[rows],
-            groups=self.groups[rows],
-            views={k: take(v, rows) for k, v in self.views.items()},
-        )
+        arrays = {name: getattr(self, name)[rows] for name in ("ids", "labelled", "split", "groups")}
+        target = None if self.target is None else self.target[rows]
+        views = {k: take(v, rows) for k, v in self.views.items()}
+        return replace(self, records=take(self.records, rows), target=target, views=views, **arrays)
 
     def codes(self) -> Rows:
         """[n] class codes in the order of `classes`; -1 where unlabelled or without a class."""
-        out = np.full(len(self), -1, dtype=np.int64)
         if self.task != "classification" or self.target is None:
-            return out
+            return np.full(len(self), -1, dtype=np.int64)
         index = {value: code for code, value in enumerate(self.classes)}
-        for i, value in enumerate(self.target):
-            if self.labelled[i]:
-                out[i] = index.get(value, -1)
-        return out
+        codes = [index.get(value, -1) if known else -1 for value, known in zip(self.target, self.labelled, strict=True)]
+        return np.array(codes, dtype=np.int64)

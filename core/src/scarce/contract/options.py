@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple, get_args
 
 from pydantic import BaseModel, ConfigDict
+from pydantic.fields import FieldInfo
 
 
 class Options(BaseModel):
@@ -25,9 +26,8 @@ class Named(BaseModel):
         return dict(self.model_extra or {})
 
 
-class _Role:
-    def __init__(self, role: str) -> None:
-        self.role = role
+class _Role(NamedTuple):
+    role: str
 
 
 class Component:
@@ -42,12 +42,8 @@ class Component:
 
 def nested_components(options: type[BaseModel]) -> dict[str, str]:
     """Option name -> role, for each option typed `Component[...]` (or `Component[...] | None`)."""
-    found = {}
-    for name, field in options.model_fields.items():
-        marks = list(field.metadata)
-        for part in getattr(field.annotation, "__args__", ()):
-            marks += list(getattr(part, "__metadata__", ()))
-        for mark in marks:
-            if isinstance(mark, _Role):
-                found[name] = mark.role
-    return found
+    return {name: mark.role for name, field in options.model_fields.items() for mark in _marks(field) if isinstance(mark, _Role)}
+
+
+def _marks(field: FieldInfo) -> list[Any]:
+    return [*field.metadata, *(mark for part in get_args(field.annotation) for mark in getattr(part, "__metadata__", ()))]

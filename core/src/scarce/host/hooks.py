@@ -106,10 +106,6 @@ class Scope:
         """Recipe paths of a role's plugins, in recipe order."""
         return tuple(path for path, row in self._rows.items() if row.role == role)
 
-    def get(self, path: str) -> Any:
-        """The instance at a recipe path; raises KeyError."""
-        return self._instances[path]
-
     def row(self, path: str) -> Row:
         """The catalogue row of the plugin at a recipe path; raises KeyError."""
         return self._rows[path]

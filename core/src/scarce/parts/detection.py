@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from scarce.contract import EvaluatorContext, EvaluatorSpec, Figure, Metric, hookimpl, take
+from scarce.contract import EvaluatorContext, EvaluatorSpec, Metric, hookimpl, take
 from scarce.parts.config import Detection as DetectionOptions
 
 Vectors = npt.NDArray[np.float64]
@@ -66,12 +66,8 @@ class Detection(EvaluatorSpec):
         real = ctx.codec.vectors(take(data.records, data.rows("validation", "test")))
         train = ctx.codec.vectors(take(data.records, data.rows("train")))
         floor = self._auc(train, real, ctx.seed)
-        return [self._metric(source, ctx.codec.vectors(r) if len(r) else None, real, floor, ctx.seed) for source, r in ctx.samples.items()]
-
-    @hookimpl
-    def evaluator_draw(self, ctx: EvaluatorContext) -> list[Figure]:
-        """No figures: the number stands in the tables."""
-        return []
+        vectors = {source: ctx.codec.vectors(records) if len(records) else real[:0] for source, records in ctx.samples.items()}
+        return [self._metric(source, rows, real, floor, ctx.seed) for source, rows in vectors.items()]
 
     def _auc(self, rows: Vectors, real: Vectors, seed: int) -> tuple[float, int] | None:
         n = min(len(rows), len(real), self.options.rows)
@@ -81,11 +77,10 @@ class Detection(EvaluatorSpec):
         first, second = (v[rng.choice(len(v), n, replace=False)] for v in (rows, real))
         return two_sample_auc(first, second, folds=self.options.folds, seed=int(rng.integers(2**31))), n
 
-    def _metric(self, source: str, rows: Vectors | None, real: Vectors, floor: tuple[float, int] | None, seed: int) -> Metric:
-        found = None if rows is None else self._auc(rows, real, seed)
+    def _metric(self, source: str, rows: Vectors, real: Vectors, floor: tuple[float, int] | None, seed: int) -> Metric:
+        found = self._auc(rows, real, seed)
         if found is None:
-            have = 0 if rows is None else len(rows)
-            error = f"needs {FEWEST} records on each side, found {have} {source} and {len(real)} real hold-out records"
+            error = f"needs {FEWEST} records on each side, found {len(rows)} {source} and {len(real)} real hold-out records"
             return Metric(name="c2st_auc", value=float("nan"), source=source, error=error)
         auc, n = found
         low, high = auc_interval(auc, n)

@@ -34,20 +34,14 @@ class LabelTokens(nn.Module):
         self.width = width
         self.table = nn.Parameter(torch.randn(max(len(classes), 1), width, generator=generator))
 
-    def config_json(self) -> dict[str, Any]:
-        """What rebuilding needs beside options and classes: nothing."""
-        return {}
-
     def prepare(self, prompts: Sequence[Prompt]) -> Tensor:
         """[n] int64 class codes, -1 where the prompt has no label; DataError for a label that is no class."""
-        exact = {label: code for code, label in enumerate(self.classes)}
-        written = {str(label): code for code, label in enumerate(self.classes)}
-        return torch.tensor([self._code(p.label, exact, written) for p in prompts], dtype=torch.int64)
+        codes: dict[Any, int] = {str(label): code for code, label in enumerate(self.classes)}
+        codes |= {label: code for code, label in enumerate(self.classes)} | {None: -1}
+        return torch.tensor([self._code(p.label, codes) for p in prompts], dtype=torch.int64)
 
-    def _code(self, label: Any, exact: dict[Any, int], written: dict[str, int]) -> int:
-        if label is None:
-            return -1
-        code = exact.get(label, written.get(str(label)))
+    def _code(self, label: Any, codes: dict[Any, int]) -> int:
+        code = codes.get(label, codes.get(str(label)))
         if code is None:
             shown = ", ".join(repr(c) for c in self.classes[:20]) or "none: the data has no classes"
             raise DataError(f"label {label!r} is not a class of this data (classes: {shown})", hint="ask for one of the classes")

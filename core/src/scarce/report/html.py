@@ -10,6 +10,9 @@ from functools import partial
 from importlib import resources
 from typing import Any
 
+import jinja2
+import markupsafe
+
 from scarce.contract.results import Figure
 from scarce.report.results import Results, shown, side, tables
 from scarce.report.statistics import MAIN_METRIC, SOURCES, Comparison, label, paired, summarise
@@ -21,8 +24,6 @@ _COLOURS = {"real": "#2f6fb0", "synthetic": "#d9622b", "both": "#8d6bb8"}
 
 def render(results: Results) -> str:
     """The HTML of the report; whatever came from the data is escaped."""
-    import jinja2
-
     source = resources.files("scarce.report").joinpath("report.html.j2").read_text(encoding="utf-8")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     bars = _bars(results)
@@ -44,13 +45,10 @@ def _section(figure: Figure) -> str:
 
 def _ready(text: str) -> Any:
     """An evaluator's own HTML as it is; if it brings a script, escaped like any other text."""
-    import markupsafe
-
     return text if "<script" in text.lower() else markupsafe.Markup(text)
 
 
 def _plotly() -> Any:
-    import markupsafe
     from plotly.offline import get_plotlyjs
 
     return markupsafe.Markup(get_plotlyjs().replace("</script", "<\\/script"))
@@ -58,8 +56,6 @@ def _plotly() -> Any:
 
 def _json(data: Any) -> Any:
     """JSON that is safe inside a script element; NaN and infinities become null."""
-    import markupsafe
-
     text = json.dumps(_plain(data), allow_nan=False, separators=(",", ":"))
     return markupsafe.Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 

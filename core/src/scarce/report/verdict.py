@@ -102,7 +102,9 @@ def _similar(rows: Sequence[Row]) -> tuple[Light, str]:
 
 
 def _private(rows: Sequence[Row], source: str) -> tuple[Light, str]:
-    checks = [c for c in (_copies(rows, source), _distance(rows, source), _share(rows, source)) if c]
+    measures = {"exact_copies": _copies, "dcr_median": _distance, "holdout_share": _share}
+    found = {name: find(rows, name, source) for name in measures}
+    checks = [measures[name](row) for name, row in found.items() if row is not None and (name != "dcr_median" or row.floor is not None)]
     if not checks:
         return "grey", "privacy was not measured"
     order: tuple[Light, ...] = ("red", "amber", "green")
@@ -110,28 +112,20 @@ def _private(rows: Sequence[Row], source: str) -> tuple[Light, str]:
     return checks[0][0], "; ".join(reason for _, reason in checks)
 
 
-def _copies(rows: Sequence[Row], source: str) -> tuple[Light, str] | None:
-    row = find(rows, "exact_copies", source)
-    if row is None:
-        return None
+def _copies(row: Row) -> tuple[Light, str]:
     real = row.floor or 0.0
-    reason = f"{100 * row.value:.1f} % exact copies (real hold-out rows: {100 * real:.1f} %)"
+    reason = f"{100 * row.value:.1f} % exact copies (real rows: {100 * real:.1f} %)"
     # A row or two of chance collisions in a small table is not a copying generator.
     return ("green" if row.value <= real else "amber" if row.value <= real + max(0.01, 1.5 / max(row.n, 1)) else "red"), reason
 
 
-def _distance(rows: Sequence[Row], source: str) -> tuple[Light, str] | None:
-    row = find(rows, "dcr_median", source)
-    if row is None or row.floor is None:
-        return None
-    reason = f"median distance to the nearest training row {row.value:.3g} (real hold-out rows: {row.floor:.3g})"
-    return ("green" if row.value >= NEAR_DCR * row.floor else "amber" if row.value >= 0.5 * row.floor else "red"), reason
+def _distance(row: Row) -> tuple[Light, str]:
+    floor = row.floor or 0.0
+    reason = f"median distance to the nearest training row {row.value:.3g} (real hold-out rows: {floor:.3g})"
+    return ("green" if row.value >= NEAR_DCR * floor else "amber" if row.value >= 0.5 * floor else "red"), reason
 
 
-def _share(rows: Sequence[Row], source: str) -> tuple[Light, str] | None:
-    row = find(rows, "holdout_share", source)
-    if row is None:
-        return None
+def _share(row: Row) -> tuple[Light, str]:
     reason = f"{100 * row.value:.0f} % lie nearer to training than to hold-out rows (ideal 50 %)"
     low = row.value - 0.98 / math.sqrt(max(row.n, 1)) if row.low is None else row.low
     # Nearer to the hold-out than to the training rows betrays nobody, so only the upper side is a light.
@@ -146,7 +140,7 @@ def flags(children: Sequence[Child]) -> list[Flag]:
         rows = summarise([c for c in children if c.arm == arm])
         for source in dict.fromkeys(r.source for r in rows if r.name in ("exact_copies", "dcr_median")):
             light, reason = _private(rows, source)
-            copied = _copies(rows, source)
-            word = "copies" if copied and copied[0] == "red" else "too near"
+            copied = find(rows, "exact_copies", source)
+            word = "copies" if copied and _copies(copied)[0] == "red" else "too near"
             found += [Flag(arm=arm, source=source, word=word, reason=reason)] if light == "red" else []
     return found

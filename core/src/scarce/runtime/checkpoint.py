@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from scarce.errors import RunError
-from scarce.files import read_tensors, write_tensors
+from scarce.files import file_hash, read_tensors, write_tensors
 
 KEEP = 2
 
@@ -18,7 +17,7 @@ KEEP = 2
 def save_checkpoint(folder: Path, step: int, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> Path:
     """Write `step-STEP-HASH.safetensors`, then drop all but the last KEEP."""
     draft = write_tensors(folder / ".draft.safetensors", tensors, {**facts, "step": step})
-    digest = hashlib.sha256(draft.read_bytes()).hexdigest()[:16]
+    digest = file_hash(draft)[:16]
     path = folder / f"step-{step:08d}-{digest}.safetensors"
     draft.replace(path)
     for old in sorted(folder.glob("step-*.safetensors"))[:-KEEP]:
@@ -32,7 +31,7 @@ def last_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | 
     if not found:
         return None
     path = found[-1]
-    if hashlib.sha256(path.read_bytes()).hexdigest()[:16] != path.stem.rsplit("-", 1)[-1]:
+    if file_hash(path)[:16] != path.stem.rsplit("-", 1)[-1]:
         earlier = f"continue from {found[-2].name}" if len(found) > 1 else "train this phase from its start"
         raise RunError(
             f"checkpoint {path} is damaged: its content does not match its name", hint=f"rm {path}, then scarce resume will {earlier}"

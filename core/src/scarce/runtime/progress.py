@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 Advance = Callable[[int], None]
 QUIET_SECONDS = 5.0
@@ -27,17 +27,11 @@ class Progress:
         if not self.quiet:
             print(text, file=sys.stderr, flush=True)
 
-    @contextmanager
-    def track(self, what: str, total: int) -> Iterator[Advance]:
+    def track(self, what: str, total: int) -> AbstractContextManager[Advance]:
         """A phase of `total` steps; call the yielded function with steps done."""
         if self.quiet:
-            yield lambda _: None
-        elif sys.stderr.isatty():
-            with self._bar(what, total) as advance:
-                yield advance
-        else:
-            with self._lines(what, total) as advance:
-                yield advance
+            return nullcontext(lambda _: None)
+        return self._bar(what, total) if sys.stderr.isatty() else self._lines(what, total)
 
     @contextmanager
     def _bar(self, what: str, total: int) -> Iterator[Advance]:

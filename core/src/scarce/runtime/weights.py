@@ -24,11 +24,8 @@ class Weights:
             self.tensors, lr=budget.rate, betas=(0.9, 0.99), weight_decay=budget.weight_decay, fused=device.type in ("cpu", "cuda")
         )
         for p in self.tensors:  # state exists before the first step, so a bag always has the same names
-            self.optimizer.state[p] = {
-                "step": torch.zeros((), dtype=torch.float32, device=device),
-                "exp_avg": torch.zeros_like(p),
-                "exp_avg_sq": torch.zeros_like(p),
-            }
+            step = torch.zeros((), dtype=torch.float32, device=device)
+            self.optimizer.state[p] = {"step": step, "exp_avg": torch.zeros_like(p), "exp_avg_sq": torch.zeros_like(p)}
 
     def step(self, rate: float, count: int) -> None:
         """One optimizer step at `rate` from the gradients in place, then the running average."""
