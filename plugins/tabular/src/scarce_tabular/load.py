@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from scarce.contract import Dataset, LoadContext
-from scarce.errors import DataError, did_you_mean
+from scarce.errors import DataError, RunError, did_you_mean
 from scarce.files import read_json
 from scarce_tabular.datasets import BuiltinTable
 from scarce_tabular.schema import Schema, infer, plain, read_schema
@@ -27,15 +28,31 @@ def load_table(ctx: LoadContext) -> Dataset:
     name, frame, target, notes = _read(ctx)
     frame, more = clean(frame, name)
     target = _target(frame, target if ctx.target is None else ctx.target, name)
-    schema = read_schema(read_json(ctx.schema), frame) if ctx.schema else infer(frame)
-    keys = content_keys(frame)
+    schema = _schema(frame, ctx)
     values, classes, task = _labels(frame, target, schema, name)
+    if task == "regression" and frame[target].isna().any():  # a number to be predicted can't be drawn for them
+        kept = frame[target].notna().to_numpy()
+        more.append(f"{int((~kept).sum())} rows without a value of the target '{target}' are left out")
+        frame, values = frame[kept].reset_index(drop=True), values[kept]
+    keys = content_keys(frame)
+    told = [c.name for c in schema.columns if c.kind != "identifier"]  # rows that differ only in a name are equal
+    same = content_keys(frame[told]) if told else keys
     return Dataset(
         name=name, ids=_ids(keys), records=frame, task=task, target_name=target, target=values, classes=classes,
         labelled=np.ones(len(frame), bool) if task == "none" else frame[target].notna().to_numpy(),
-        split=np.full(len(frame), "", "<U10"), groups=_groups(frame, ctx.group, keys, name), notes=(*notes, *more, *schema.notes),
+        split=np.full(len(frame), "", "<U10"), groups=_groups(frame, ctx.group, same, name), notes=(*notes, *more, *schema.notes),
         schema={**schema.to_json(), "target": target, "missing": ctx.missing},
     )  # fmt: skip
+
+
+def _schema(frame: pd.DataFrame, ctx: LoadContext) -> Schema:
+    """The edited schema, or the inferred one; the group column is a name, never a feature."""
+    try:
+        found = read_schema(read_json(ctx.schema), frame) if ctx.schema else infer(frame)
+    except RunError as error:
+        raise DataError(f"schema: {error.message}", hint="scarce data inspect FILE -o schema.json writes one to edit") from None
+    columns = (replace(c, kind="identifier") if str(c.name) == str(ctx.group) else c for c in found.columns)
+    return replace(found, columns=tuple(columns))
 
 
 def _read(ctx: LoadContext) -> tuple[str, pd.DataFrame, str | None, tuple[str, ...]]:

@@ -24,6 +24,9 @@ def read_text(path: Path) -> pd.DataFrame:
         frame = pd.read_csv(io.StringIO(text, newline=""), sep=separator, low_memory=False, index_col=False)
         if separator == ";" and _decimal_commas(frame):
             frame = pd.read_csv(io.StringIO(text, newline=""), sep=separator, low_memory=False, index_col=False, decimal=",")
+        codes = _leading_zeros(text, separator, frame)
+        if codes:
+            frame = frame.assign(**pd.read_csv(io.StringIO(text, newline=""), sep=separator, usecols=codes, dtype=str, index_col=False))
     except (pd.errors.ParserError, csv.Error, ValueError) as error:
         raise DataError(f"{path} is not a table: {error}", hint="write it again as CSV with a header line") from None
     return frame
@@ -60,6 +63,17 @@ def _check_lines(text: str, separator: str, names: list[str], path: Path) -> Non
         if fields and len(fields) != len(names):
             what = f"{path} is not a table: line {reader.line_num} has {len(fields)} fields, the header names {len(names)}"
             raise DataError(what, hint=f"give every line the {len(names)} fields of the header")
+
+
+def _leading_zeros(text: str, separator: str, frame: pd.DataFrame) -> list[str]:
+    """Columns of whole numbers that are written with leading zeros: codes, not numbers."""
+    whole = [i for i, c in enumerate(frame.columns) if pd.api.types.is_integer_dtype(frame[c])]
+    if not whole or not re.search(r"(^|[,;\t|\n\"])0\d", text):
+        return []
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    next(rows)
+    found = {i for row in rows for i in whole if row and re.match(r"0\d", row[i].strip())}
+    return [frame.columns[i] for i in sorted(found)]
 
 
 def _decimal_commas(frame: pd.DataFrame) -> bool:
