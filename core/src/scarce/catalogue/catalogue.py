@@ -74,9 +74,8 @@ class Catalogue:
         try:
             return resource(row.target)
         except Malformed as err:
-            raise PluginError(
-                f"recipe '{name}' of {row.distribution} {row.version}: {err}", hint=f"pip install --force-reinstall {row.distribution}"
-            ) from err
+            hint = f"pip install --force-reinstall {row.distribution}"
+            raise PluginError(f"recipe '{name}' of {row.distribution} {row.version}: {err}", hint=hint) from err
 
     def installable(self) -> Mapping[str, list[dict[str, Any]]]:
         """Known distributions that are not installed -> their parts (role, name, provides), from an index inside the core."""
@@ -97,9 +96,7 @@ def normal(name: str) -> str:
 
 
 def read_catalogue(
-    only: Collection[str] | None = None,
-    block: Collection[str] | None = None,
-    distributions: Iterable[metadata.Distribution] | None = None,
+    only: Collection[str] | None = None, block: Collection[str] | None = None, distributions: Iterable[metadata.Distribution] | None = None
 ) -> Catalogue:
     """Read what is installed; never raises for a bad plugin, which becomes a row with a reason.
 
@@ -112,12 +109,11 @@ def read_catalogue(
     rows: list[Row] = []
     seen: set[str] = set()
     for dist in metadata.distributions() if distributions is None else distributions:
+        entries, damage = [], ""
         try:
             entries = [e for e in dist.entry_points if e.group == MANIFESTS or e.group.startswith(f"{CORE}.")]
         except Exception as err:  # any damage to another distribution's files must stay a row
-            entries, damage = [], f"its entry points can't be read: {err}"
-        else:
-            damage = ""
+            damage = f"its entry points can't be read: {err}"
         if not entries and not damage:
             continue
         name, version = _identity(dist)

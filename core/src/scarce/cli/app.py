@@ -6,9 +6,11 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import cast
 
 from scarce.errors import PluginError, ScarceError, did_you_mean
 
+Verb = Callable[[list[str]], int | None]
 VERBS: dict[str, tuple[str, str]] = {
     "run": ("scarce.cli.run:main", "run a recipe: load, train, generate, learn, evaluate, report"),
     "resume": ("scarce.cli.run:resume", "continue an interrupted run"),
@@ -53,11 +55,10 @@ def _run(arguments: list[str]) -> int:
     return _function(verb)(rest) or 0
 
 
-def _function(verb: str) -> Callable[[list[str]], int | None]:
+def _function(verb: str) -> Verb:
     if verb in VERBS:
         module, _, name = VERBS[verb][0].partition(":")
-        function: Callable[[list[str]], int | None] = getattr(importlib.import_module(module), name)
-        return function
+        return cast(Verb, getattr(importlib.import_module(module), name))
     from scarce.catalogue import read_catalogue
 
     catalogue = read_catalogue()
@@ -67,8 +68,7 @@ def _function(verb: str) -> Callable[[list[str]], int | None]:
     row = catalogue.find("command", verb)
     from scarce.host.loading import load_target
 
-    third_party: Callable[[list[str]], int | None] = load_target(row)
-    return third_party
+    return cast(Verb, load_target(row))
 
 
 def _help() -> str:

@@ -27,9 +27,7 @@ def main(argv: list[str]) -> None:
     plan = make_plan(recipe, assembly, dataset)
     counts = ", ".join(f"{name} {len(dataset.rows(name))}" for name in ("train", "validation", "test"))
     found = rows(plan)
-    lines = [
-        f"{dataset.name}: {len(dataset)} rows ({counts}), target {dataset.target_name or 'none'}, {recipe.seeds} seed(s)",
-        table(tuple(found[0]), [tuple(row.values()) for row in found]),
-        *([f"arms: {', '.join(arm.name for arm in recipe.arm)}"] if recipe.arm else []),
-    ]
+    lines = [f"{dataset.name}: {len(dataset)} rows ({counts}), target {dataset.target_name or 'none'}, {recipe.seeds} seed(s)"]
+    lines.append(table(tuple(found[0]), [tuple(row.values()) for row in found]))
+    lines += [f"arms: {', '.join(arm.name for arm in recipe.arm)}"] if recipe.arm else []
     show({"recipe": plain(recipe), "plan": plan.to_json()}, "\n".join(lines), as_json=asked.json)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import asdict
 from textwrap import indent
 from typing import Any
 
@@ -61,13 +59,9 @@ def _options(row: Row) -> list[dict[str, str]] | str:
 
 def _option(name: str, info: Any) -> dict[str, str]:
     kind = info.annotation.__name__ if type(info.annotation) is type else str(info.annotation).replace("typing.", "")
-    limits = [f"{SIGNS[key]} {value}" for mark in info.metadata for key, value in _limits(mark) if key in SIGNS]
+    limits = [f"{sign} {getattr(mark, key)}" for mark in info.metadata for key, sign in SIGNS.items() if hasattr(mark, key)]
     default = "required" if info.is_required() else repr(info.get_default(call_default_factory=True))
     return {"name": name, "type": " ".join([kind, *limits]), "default": default, "summary": info.description or ""}
-
-
-def _limits(mark: Any) -> Iterable[tuple[str, Any]]:
-    return asdict(mark).items() if hasattr(mark, "__dataclass_fields__") else ()
 
 
 def _text(facts: dict[str, Any]) -> str:

@@ -83,10 +83,6 @@ class Band(nn.Module):
         rows = F.pad(flat.reshape(-1, flat.shape[-1]).T, (0, 0, 0, 1), value=fill)
         return rows.index_select(0, self.rows).view(*self.pi.shape, -1)
 
-    def noise(self, uniform: Tensor) -> Tensor:
-        """[C, N] codes from pi by inverse CDF; uniform: [C, N] in [0, 1)."""
-        return torch.searchsorted(self.cdf, 1 - uniform)
-
     def loss(self, logits: Tensor, x0: Tensor, x_t: Tensor, keep: tuple[Tensor, Tensor] | None) -> Tensor:
         """[C, N] KL(q(x_s | x_t, x_0) || p(x_s | x_t)), which is the negative log-likelihood of x_0 where keep_s = 1.
 
@@ -150,8 +146,8 @@ class Categories(nn.Module):
         return [torch.softmax(band.padded(logits.float(), PADDED), 1) for band in self]
 
     def noise(self, uniform: Tensor) -> Tensor:
-        """[.., C] codes from the prior; uniform: [.., C] in [0, 1)."""
-        return self.join([band.noise(u) for band, u in zip(self, self.split(uniform), strict=True)], uniform)
+        """[.., C] codes from the prior by inverse CDF; uniform: [.., C] in [0, 1)."""
+        return self.join([torch.searchsorted(band.cdf, 1 - u) for band, u in zip(self, self.split(uniform), strict=True)], uniform)
 
     def corrupt(self, cat: Tensor, keep: Tensor | float, uniform: Tensor) -> Tensor:
         """[.., C] codes, each kept with probability `keep` and else drawn from the prior; uniform: [2, .., C]."""

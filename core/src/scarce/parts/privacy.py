@@ -131,12 +131,9 @@ class Privacy(EvaluatorSpec):
 
     def _line(self, sides: Sides) -> Mapping[str, float]:
         found = nearest(sides.holdout, sides.train, 2)[0]
-        return {
-            "dcr": float(np.median(found[:, 0])),
-            "nndr": _ratio(found),
-            # equal records share a split, so hold-out copies alone would say 0 where real records repeat each other
-            "copies": max(float(copies(sides.all_holdout, sides.all_train).mean()), twins(sides.all_train)),
-        }
+        # Equal records share a split, so hold-out copies alone would say 0 where real records repeat each other.
+        copied = max(float(copies(sides.all_holdout, sides.all_train).mean()), twins(sides.all_train))
+        return {"dcr": float(np.median(found[:, 0])), "nndr": _ratio(found), "copies": copied}
 
     def _source(self, ctx: EvaluatorContext, source: str, records: Any, sides: Sides, line: Mapping[str, float]) -> list[Metric]:
         if len(records) == 0:
@@ -179,9 +176,8 @@ def _histogram(synthetic: Vectors, real: Vectors) -> Figure:
     layout = {"barmode": "overlay", "bargap": 0, "xaxis": {"title": {"text": "distance to the nearest training record"}},
               "yaxis": {"title": {"text": "share of records"}}}  # fmt: skip
     caption = "Synthetic records should lie no nearer to the training records than unseen real records do."
-    return Figure(
-        name="privacy_histogram", title="Distance to the closest record", caption=caption, traces=traces, layout=layout, section="privacy"
-    )
+    title = "Distance to the closest record"
+    return Figure(name="privacy_histogram", title=title, caption=caption, traces=traces, layout=layout, section="privacy")
 
 
 def _pairs(synthetic: Any, real: Any, distances: Vectors) -> Figure:

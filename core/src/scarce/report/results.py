@@ -107,7 +107,7 @@ def _table(section: str, rows: Sequence[Row], results: Results, marks: Mapping[t
     for arm, source in pairs:
         own = {(r.evaluator, r.name): r for r in rows if (r.arm, r.source) == (arm, source)}
         cells = [_cell(own.get((h.evaluator, h.name))) for h in heads]
-        cells += _percent(section, rows, results.task, arm, source)
+        cells += [_percent(rows, results.task, arm, source)] if section == "utility" else []
         kind, mark = "synthetic" if source == "synthetic" else "baseline", marks.get((arm, source), "")
         lines.append(Line(label=side(results, arm, source), cells=tuple(cells), kind=kind, mark=mark))
     return Table(
@@ -117,24 +117,17 @@ def _table(section: str, rows: Sequence[Row], results: Results, marks: Mapping[t
     )  # fmt: skip
 
 
-def _percent(section: str, rows: Sequence[Row], task: str, arm: str, source: str) -> list[str]:
+def _percent(rows: Sequence[Row], task: str, arm: str, source: str) -> str:
     """Utility has one more column: the main metric in percent of the real rows' one."""
     row, real = (find(rows, MAIN_METRIC.get(task, ""), s, arm) for s in (source, "real"))
-    cell = f"{100 * row.value / real.value:.0f} %" if row and real and real.value > 0 else "–"
-    return [cell] if section == "utility" else []
+    return f"{100 * row.value / real.value:.0f} %" if row and real and real.value > 0 else "–"
 
 
 def _references(section: str, heads: Sequence[Row]) -> list[Line]:
     """What perfect and what useless data would score; for utility, real rows are a line of their own already."""
-    said = {
-        "utility": ("", "always the same answer"),
-        "privacy": ("real hold-out rows", ""),
-        "fidelity": ("real hold-out rows", "useless data"),
-    }
-    best, worst = said.get(section, ("perfect data", "useless data"))
-    made = [(best, [r.floor for r in heads]), (worst, [r.ceiling for r in heads])]
-    more = ["–"] if section == "utility" else []
-    return [
-        Line(label=name, cells=(*(shown(v, r.name) for v, r in zip(values, heads, strict=True)), *more), kind="reference")
-        for name, values in made if name and any(v is not None for v in values)
-    ]  # fmt: skip
+    best = {"utility": "", "privacy": "real hold-out rows", "fidelity": "real hold-out rows"}.get(section, "perfect data")
+    worst = {"utility": "always the same answer", "privacy": ""}.get(section, "useless data")
+    made = [(best, [(r.floor, r.name) for r in heads]), (worst, [(r.ceiling, r.name) for r in heads])]
+    found = [(name, tuple(shown(v, m) for v, m in values)) for name, values in made if name and any(v is not None for v, _ in values)]
+    more = ("–",) if section == "utility" else ()
+    return [Line(label=name, cells=(*cells, *more), kind="reference") for name, cells in found]

@@ -32,9 +32,7 @@ def terminal_summary(results: Results) -> RenderableType:
     made = tables(results)
     parts: list[RenderableType] = [_lights(verdict), Text(verdict.sentence)]
     parts += [*map(_rich, made), Text(interval_note(results), style="dim")]
-    parts += [
-        Text(f"! {side(results, flag.arm, flag.source)}, {flag.word}: {flag.reason}", style="dim") for flag in flags(results.children)
-    ]
+    parts += [Text(f"! {side(results, f.arm, f.source)}, {f.word}: {f.reason}", style="dim") for f in flags(results.children)]
     parts += [Text(f"! not measured: {failure}", style="yellow") for table in made for failure in table.failures]
     return Group(*parts)
 
@@ -62,14 +60,10 @@ def write_text(path: Path, results: Results) -> Path:
     console = Console(width=120, color_system=None, record=True, file=io.StringIO())
     console.print(Text(f"{results.name}\n{results.summary}\n"))
     console.print(terminal_summary(results))
-    verdict = results.verdict()
-    for name, reason in verdict.reasons.items():
-        console.print(Text(f"{name}: {reason}"))
+    lines = [f"{name}: {reason}" for name, reason in results.verdict().reasons.items()]
     for title, facts in (("Data", results.data_card), ("Cost", results.cost), ("Provenance", results.provenance)):
-        console.print(Text(f"\n{title}"))
-        for key, value in facts.items():
-            console.print(Text(f"  {key}: {value}"))
-    console.print(Text(f"\nAgain: {results.command}"))
+        lines += ["", title, *(f"  {key}: {value}" for key, value in facts.items())]
+    console.print(Text("\n".join([*lines, "", f"Again: {results.command}"])))
     return write_bytes(path, console.export_text().encode())
 
 

@@ -33,7 +33,6 @@ def last_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | 
     path = found[-1]
     if file_hash(path)[:16] != path.stem.rsplit("-", 1)[-1]:
         earlier = f"continue from {found[-2].name}" if len(found) > 1 else "train this phase from its start"
-        raise RunError(
-            f"checkpoint {path} is damaged: its content does not match its name", hint=f"rm {path}, then scarce resume will {earlier}"
-        )
+        said = f"checkpoint {path} is damaged: its content does not match its name"
+        raise RunError(said, hint=f"rm {path}, then scarce resume will {earlier}")
     return read_tensors(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from pathlib import Path
 
 import torch
 
@@ -18,9 +19,8 @@ def pick_device(wanted: str) -> torch.device:
         device = torch.device(wanted)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise RecipeError(
-            f"runtime.device: '{wanted}' is not usable here ({str(error).splitlines()[0]})", hint="--set runtime.device=auto"
-        ) from None
+        said = f"runtime.device: '{wanted}' is not usable here ({str(error).splitlines()[0]})"
+        raise RecipeError(said, hint="--set runtime.device=auto") from None
     return device
 
 
@@ -42,13 +42,11 @@ def set_threads(threads: int) -> int:
 
 def machine() -> dict[str, str | int]:
     """What the run computed on, for its record."""
-    name = platform.processor() or platform.machine()
-    info = "/proc/cpuinfo"
-    if os.path.exists(info):
-        with open(info, encoding="utf-8", errors="replace") as file:
-            name = next((line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), name)
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8", errors="replace").splitlines() if info.exists() else []
+    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return {
-        "cpu": name,
+        "cpu": models[0] if models else platform.processor() or platform.machine(),
         "cores": os.cpu_count() or 1,
         "python": platform.python_version(),
         "torch": torch.__version__,

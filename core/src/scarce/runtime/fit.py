@@ -62,9 +62,8 @@ class Loop:
         shared = next((t for t in self.phase.terms if t.name == term.same_draw_as), term)
         pool = self.fitting.pools[shared.rows]
         if len(pool) == 0:
-            raise TrainingError(
-                f"phase '{self.phase.name}', term '{term.name}': there are no {shared.rows} rows", hint="scarce data inspect FILE"
-            )
+            which = f"phase '{self.phase.name}', term '{term.name}'"
+            raise TrainingError(f"{which}: there are no {shared.rows} rows", hint="scarce data inspect FILE")
         return RowOrder(pool, seed=self.seed, purpose=self._draw_name(term), batch=self.budget.batch)
 
     def losses_of(self, term: Term) -> Iterator[Tensor]:
@@ -134,13 +133,10 @@ class Loop:
             self.good_step = self.step
             return True
         if self.attempt >= ROLLBACKS:
-            raise TrainingError(
-                f"phase '{self.phase.name}': the loss is not finite at step {self.step}, {ROLLBACKS} times in a row",
-                hint=f"--set train.rate={self.budget.rate / 10:g} or --set runtime.precision=fp32",
-            )
-        self.events.append(
-            {"step": self.step, "event": "loss not finite: back to the last good step at half the rate", "to": self.good_step}
-        )
+            said = f"phase '{self.phase.name}': the loss is not finite at step {self.step}, {ROLLBACKS} times in a row"
+            raise TrainingError(said, hint=f"--set train.rate={self.budget.rate / 10:g} or --set runtime.precision=fp32")
+        event = "loss not finite: back to the last good step at half the rate"
+        self.events.append({"step": self.step, "event": event, "to": self.good_step})
         self.weights.load(self.good)
         self.step, self.attempt, self.factor = self.good_step, self.attempt + 1, self.factor / 2
         return False

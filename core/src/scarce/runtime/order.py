@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -12,10 +14,8 @@ class RowOrder:
     """Rows of step k are places k*batch .. (k+1)*batch of endless, freshly shuffled passes over `pool`."""
 
     def __init__(self, pool: Tensor, *, seed: int, purpose: str, batch: int) -> None:
-        self.pool = pool
-        self.seed = seed
-        self.purpose = purpose
-        self.batch = batch
+        self.pool, self.batch = pool, batch
+        self._generator = partial(generator, seed, f"order/{purpose}")
         self._pass = (-1, pool)
 
     def rows(self, step: int) -> Tensor:
@@ -31,6 +31,5 @@ class RowOrder:
 
     def _epoch(self, epoch: int) -> Tensor:
         if self._pass[0] != epoch:
-            draw = generator(self.seed, f"order/{self.purpose}", epoch)
-            self._pass = epoch, self.pool[torch.randperm(len(self.pool), generator=draw)]
+            self._pass = epoch, self.pool[torch.randperm(len(self.pool), generator=self._generator(epoch))]
         return self._pass[1]
