@@ -156,7 +156,7 @@ def test_resume_refuses_another_recipe_with_a_diff_and_evaluate_repeats_the_numb
 
 def test_plan_inspect_and_lists(home, capsys):
     assert main(["plan", "tabular/table", "--data", str(home / "staff.csv"), "--set", "data.target=left"]) == 0
-    assert "800 x" in capsys.readouterr().out
+    assert "51 x 512" in capsys.readouterr().out
     assert main(["data", "inspect", str(home / "staff.csv"), "-o", str(home / "schema.json")]) == 0
     capsys.readouterr()
     schema = json.loads((home / "schema.json").read_text())
