@@ -9,6 +9,7 @@ rows, which is exact on the grid of nearly every column.
 from __future__ import annotations
 
 import hashlib
+import re
 import string
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -158,7 +159,7 @@ class Levels:
     def encode(self, series: pd.Series) -> Codes:
         """[n] codes; unseen levels join the rare ones, or the most frequent level when there are none."""
         index = {v: i for i, v in enumerate(self.levels)}
-        return lookup(series, index, len(self.levels) if self.rare else 0)
+        return lookup(series, index, len(self.levels) if self.rare else next((i for v, i in index.items() if v is not None), 0))
 
     def decode(self, codes: Codes, rng: np.random.Generator) -> Objects:
         """[n] values; the pool of rare levels gives one of them by its training frequency."""
@@ -240,8 +241,9 @@ class Identifier:
         for attempt in range(1000):
             chosen = rng.integers(len(self.patterns), size=n - len(out))
             for i, count in zip(*np.unique(chosen, return_counts=True), strict=True):
-                for text in _draw(self.patterns[i], int(count), rng):
-                    text = text if attempt < 20 else f"{text}-{len(out)}"  # a short make runs out of texts
+                pattern = self.patterns[i] if attempt < 3 else re.sub(r"\\\d", "9", self.patterns[i])  # more numbers than seen
+                for text in _draw(pattern, int(count), rng):
+                    text = text if attempt < 10 else f"{text}-{len(out)}"  # a short make runs out of texts
                     if _hash(text) not in self.taken:
                         out[text] = None
             if len(out) == n:

@@ -33,8 +33,8 @@ def restore_numbers(values: Floats, absent: npt.NDArray[np.bool_], column: Colum
 def restore_values(values: Objects, column: Column) -> pd.Series:
     """[n] levels, constants or identifiers (None: missing) in the column's type."""
     series = pd.Series(values, dtype=object)
-    if column.dtype == "category":
-        return series.astype(pd.CategoricalDtype(list(column.levels), ordered=column.kind == "ordered"))
+    if column.dtype.endswith("category"):
+        return series.astype(pd.CategoricalDtype(list(column.levels), ordered=column.dtype.startswith("ordered")))
     dtype: Any = pd.api.types.pandas_dtype(column.dtype)
     if pd.api.types.is_datetime64_any_dtype(dtype):
         stamps = pd.to_datetime(series, utc=True, format="ISO8601")

@@ -77,7 +77,8 @@ def _infer(series: pd.Series, notes: list[str]) -> Column:
     )
     if isinstance(series.dtype, pd.CategoricalDtype):
         levels = tuple(plain(v) for v in series.cat.categories)
-        column = replace(column, kind="ordered" if series.cat.ordered else "category", dtype="category", levels=levels)
+        kind, dtype = ("ordered", "ordered category") if series.cat.ordered else ("category", "category")
+        column = replace(column, kind=kind, dtype=dtype, levels=levels)
     if column.distinct <= 1:
         if column.distinct == 0:
             notes.append(f"column '{series.name}' has no values; it is regenerated empty")
@@ -112,9 +113,14 @@ def _numbers_rows(column: Column, present: pd.Series) -> bool:
 
 def _decimals(present: pd.Series) -> int | None:
     """The fewest digits after the point that give every value back, at most 6; None when there are more."""
-    values = present.to_numpy(dtype=np.float32 if str(present.dtype).lower() in ("float16", "float32") else np.float64)
-    tolerance = 4 * float(np.finfo(values.dtype).eps)
-    return next((d for d in range(1, 7) if np.allclose(values, np.round(values, d), rtol=tolerance, atol=0)), None)
+    values = present.to_numpy(dtype=np.float64)
+    small = next((t for t in ("float16", "float32") if str(present.dtype).lower() == t), None)
+
+    def rounds(d: int) -> bool:
+        near = np.round(values, d)
+        return bool((near.astype(small) == values).all()) if small else np.allclose(values, near, rtol=1e-15, atol=0)
+
+    return next((d for d in range(1, 7) if rounds(d)), None)
 
 
 def _text(column: Column, present: pd.Series, notes: list[str]) -> Column:
@@ -143,7 +149,7 @@ def _date_format(present: pd.Series) -> str:
 def plain(value: Any) -> Any:
     """A value as JSON can hold it: a Python scalar of a numpy one, ISO text of a timestamp."""
     if isinstance(value, pd.Timestamp):
-        return value.isoformat()
+        return (value if value.tz is None else value.tz_convert("UTC")).isoformat()
     return value.item() if isinstance(value, np.generic) else value
 
 
@@ -186,7 +192,7 @@ def _misfit(column: Column, series: pd.Series) -> str:
         return f"it has {column.distinct} different values" if column.distinct > 1 else ""
     types = pd.api.types
     numeric = types.is_numeric_dtype(series)
-    text = not numeric and not types.is_datetime64_any_dtype(series) and column.dtype != "category"
+    text = not numeric and not types.is_datetime64_any_dtype(series) and not column.dtype.endswith("category")
     whole = numeric and bool((present.to_numpy(dtype=np.float64) % 1 == 0).all())
     if column.decimals is not None and not (isinstance(column.decimals, int) and 0 <= column.decimals <= 15):
         return f"decimals must be a whole number from 0 to 15, not {column.decimals!r}"

@@ -11,7 +11,6 @@ import pandas as pd
 
 from scarce.errors import DataError
 
-SEPARATORS = ",;\t|"
 COMMA_NUMBER = re.compile(r"[-+]?\d+(,\d+)?")
 
 
@@ -19,7 +18,7 @@ def read_text(path: Path) -> pd.DataFrame:
     """A CSV file (also separated by semicolons, tabs or bars) with a header; raises DataError naming line and problem."""
     text = _decode(path)
     try:
-        separator, names = _header(text)
+        separator, names = _header(text, "\t,;|" if path.suffix.lower() == ".tsv" else ",;\t|")
         _check_lines(text, separator, names, path)
         frame = pd.read_csv(io.StringIO(text, newline=""), sep=separator, low_memory=False, index_col=False)
         if separator == ";" and _decimal_commas(frame):
@@ -47,9 +46,9 @@ def _decode(path: Path) -> str:
         raise DataError(what, hint=f"iconv -f latin1 -t utf-8 {path} > utf8.csv") from None
 
 
-def _header(text: str) -> tuple[str, list[str]]:
+def _header(text: str, separators: str) -> tuple[str, list[str]]:
     """The separator that splits the first record into most names, and these names."""
-    found = {s: next(csv.reader(io.StringIO(text, newline=""), delimiter=s), []) for s in SEPARATORS}
+    found = {s: next(csv.reader(io.StringIO(text, newline=""), delimiter=s), []) for s in separators}
     separator = max(found, key=lambda s: len(found[s]))
     return separator, found[separator]
 

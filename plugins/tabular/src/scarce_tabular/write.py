@@ -56,7 +56,8 @@ def _parquet(frame: pd.DataFrame, path: Path) -> bytes:
     frame = named(frame, path.name)[0]
     buffer = io.BytesIO()
     try:
-        pd.DataFrame({c: one_type(frame[c])[0] for c in frame.columns}).to_parquet(buffer, index=False)
+        checked = pd.DataFrame({c: one_type(frame[c])[0] for c in frame.columns}).reset_index(drop=True)
+        checked.to_parquet(buffer)  # with its trivial index: without one, names that are numbers come back as texts
     except (ArrowException, ValueError, TypeError) as error:
         raise DataError(f"{path} can't hold this table: {error}", hint="write .csv instead") from None
     return buffer.getvalue()
