@@ -78,7 +78,7 @@ def test_privacy_tells_fresh_rows_from_copies():
     assert copied.value == 0
     assert found["bootstrap", "exact_copies"].value == 1
     assert found["synthetic", "exact_copies"].value == 0
-    assert "200 of 200; of real rows 0.0% equal another" in found["bootstrap", "exact_copies"].note
+    assert "200 of 200; of real rows 0.0 % equal another" in found["bootstrap", "exact_copies"].note
     share = found["synthetic", "holdout_share"]
     assert share.low < 0.5 < share.high
     assert found["bootstrap", "holdout_share"].low > 0.9

@@ -145,7 +145,7 @@ class Privacy(EvaluatorSpec):
         copied = copies(every, sides.all_train)
         low, high = wilson(share, len(rows))
         copy_low, copy_high = wilson(float(copied.mean()), len(every))
-        note = f"{int(copied.sum())} of {len(every)}; of real rows {line['copies']:.1%} equal another real row"
+        note = f"{int(copied.sum())} of {len(every)}; of real rows {100 * line['copies']:.1f} % equal another real row"
         used = f"against {len(sides.equal_train)} training and as many hold-out rows"
         near = partial(Metric, source=source, n=len(rows))
         return [

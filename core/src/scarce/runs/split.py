@@ -24,8 +24,9 @@ def _places(groups: npt.NDArray[np.str_], seed: int) -> npt.NDArray[np.float64]:
 def split(dataset: Dataset, seed: int) -> Dataset:
     """The data set with every row in train, validation or test, stratified by class; given splits are kept.
 
-    Rows of one group stay together; rows without a label are all in train. Within a class, groups are ordered by their hash and cut at 65 % and 75 % of
-    the rows, so shares are exact up to one group. Raises DataError when a split would be empty.
+    Rows of one group stay together; rows without a label are all in train. Within a class, groups are ordered by
+    their hash and cut at 65 % and 75 % of the rows, so shares are exact up to one group. Raises DataError when a
+    split would be empty.
     """
     if (dataset.split != "").any():
         return dataset
