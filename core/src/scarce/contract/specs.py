@@ -140,7 +140,7 @@ class LifecycleSpec(Protocol):
         """After one round of generate, learn, evaluate."""
 
     def run_finished(self, ctx: c.Event) -> None:
-        """After the report."""
+        """When every number of the run is written."""
 
     def run_failed(self, ctx: c.Event) -> None:
         """When an error ends the run; facts hold the message."""

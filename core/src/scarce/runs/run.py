@@ -65,7 +65,10 @@ def execute(job: Job) -> dict[str, Any]:
     recipe, folder = job.recipe, job.folder
     folder.mkdir(parents=True, exist_ok=True)
     assembly = assemble(recipe, job.catalogue, name="data")
-    write_json(folder / "plugins.lock.json", lock(assembly.rows()))
+    used, locked = lock(assembly.rows()), folder / "plugins.lock.json"
+    if locked.is_file() and read_json(locked)["parts"] != used["parts"]:
+        job.progress.say(f"note: plugins have changed since {folder} began; what is computed now may differ from then")
+    write_json(locked, used)
 
     def notify(event: str, step: int, facts: Mapping[str, Any]) -> None:
         assembly.scope.broadcast(event, Event(folder=folder, step=step, facts=facts))
@@ -81,6 +84,7 @@ def execute(job: Job) -> dict[str, Any]:
         dataset, samples = make_samples(job, dataset, generator, assembly, cost)
         notify("samples_ready", 0, {"samples": len(samples.records)})
         out = judge(job, dataset, codec, generator, samples, assembly, runtime, cost)
+        notify("round_finished", 0, {"round": 0})
         notify("run_finished", 0, {"metrics": len(out["metrics"])})
     except ScarceError as error:
         notify("run_failed", 0, {"message": error.message})
