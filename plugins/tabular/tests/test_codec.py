@@ -1,22 +1,17 @@
 """Random tables through load, split, fit, encode, decode, save and read; and what the codec promises beyond that."""
 
 import datetime as dt
-import math
 import string
-import time
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scarce.contract import LoadContext, State, take
-from scarce.errors import RunError
-from scarce.runs.split import split
-from scarce_tabular.codec import TableCodec, fit_codec, read_codec
+from scarce_tabular.codec import fit_codec, read_codec
 from scarce_tabular.load import load_table
 from scarce_tabular.schema import FORMATS
 from scarce_tabular.write import write_table

@@ -16,7 +16,7 @@ from scarce.contract import Dataset, LoadContext
 from scarce.errors import DataError, RunError, did_you_mean
 from scarce.files import read_json
 from scarce_tabular.datasets import BuiltinTable
-from scarce_tabular.schema import Schema, infer, plain, read_schema
+from scarce_tabular.schema import Column, Schema, infer, plain, read_schema
 from scarce_tabular.textfile import read_text
 
 MOST_CLASSES = 20
@@ -34,6 +34,7 @@ def load_table(ctx: LoadContext) -> Dataset:
         kept = frame[target].notna().to_numpy()
         more.append(f"{int((~kept).sum())} rows without a value of the target '{target}' are left out")
         frame, values = frame[kept].reset_index(drop=True), values[kept]
+        schema = replace(schema, columns=tuple(replace(c, missing=0) if c.name == target else c for c in schema.columns))
     keys = content_keys(frame)
     told = [c.name for c in schema.columns if c.kind != "identifier"]  # rows that differ only in a name are equal
     same = content_keys(frame[told]) if told else keys
@@ -51,8 +52,12 @@ def _schema(frame: pd.DataFrame, ctx: LoadContext) -> Schema:
         found = read_schema(read_json(ctx.schema), frame) if ctx.schema else infer(frame)
     except RunError as error:
         raise DataError(f"schema: {error.message}", hint="scarce data inspect FILE -o schema.json writes one to edit") from None
-    columns = (replace(c, kind="identifier") if str(c.name) == str(ctx.group) else c for c in found.columns)
-    return replace(found, columns=tuple(columns))
+    return replace(found, columns=tuple(_as_name(c) if str(c.name) == ctx.group else c for c in found.columns))
+
+
+def _as_name(column: Column) -> Column:
+    named_by = column.kind in ("integer", "category", "ordered") and not column.dtype.startswith("bool")
+    return replace(column, kind="identifier") if named_by else column
 
 
 def _read(ctx: LoadContext) -> tuple[str, pd.DataFrame, str | None, tuple[str, ...]]:

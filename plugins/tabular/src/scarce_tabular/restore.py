@@ -34,6 +34,8 @@ def restore_values(values: Objects, column: Column) -> pd.Series:
     """[n] levels, constants or identifiers (None: missing) in the column's type."""
     series = pd.Series(values, dtype=object)
     if column.dtype.endswith("category"):
+        if column.kind == "identifier":
+            return series.astype("category")
         return series.astype(pd.CategoricalDtype(list(column.levels), ordered=column.dtype.startswith("ordered")))
     dtype: Any = pd.api.types.pandas_dtype(column.dtype)
     if pd.api.types.is_datetime64_any_dtype(dtype):

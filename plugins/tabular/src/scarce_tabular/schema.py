@@ -19,7 +19,7 @@ FORMATS = (
     "%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S.%f",
     "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%Y/%m/%d",
 )  # fmt: skip
-ID_NAME = re.compile(r"(^|[_\s-])(id|uuid|guid|key|index|nr|no|number|code)$|[a-z]I[dD]$", re.IGNORECASE)
+ID_NAME = re.compile(r"(?i:(^|[_\s-])(id|uuid|guid|key|index|nr|no|number|code)$)|[a-z]I[dD]$")
 FEWEST_IDS = 20
 UNIQUE = 0.95  # share of different texts from which a column says who a row is, not what it is
 EXACT = 2.0**53  # whole numbers beyond are not exact as floats
@@ -77,8 +77,8 @@ def _infer(series: pd.Series, notes: list[str]) -> Column:
     )
     if isinstance(series.dtype, pd.CategoricalDtype):
         levels = tuple(plain(v) for v in series.cat.categories)
-        kind, dtype = ("ordered", "ordered category") if series.cat.ordered else ("category", "category")
-        column = replace(column, kind=kind, dtype=dtype, levels=levels)
+        column = replace(column, dtype="category", levels=levels)
+        column = replace(column, kind="ordered", dtype="ordered category") if series.cat.ordered else column
     if column.distinct <= 1:
         if column.distinct == 0:
             notes.append(f"column '{series.name}' has no values; it is regenerated empty")

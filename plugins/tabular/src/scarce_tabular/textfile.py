@@ -65,13 +65,13 @@ def _check_lines(text: str, separator: str, names: list[str], path: Path) -> Non
 
 
 def _leading_zeros(text: str, separator: str, frame: pd.DataFrame) -> list[str]:
-    """Columns of whole numbers that are written with leading zeros: codes, not numbers."""
-    whole = [i for i, c in enumerate(frame.columns) if pd.api.types.is_integer_dtype(frame[c])]
-    if not whole or not re.search(r"(^|[,;\t|\n\"])0\d", text):
+    """Columns of numbers some of which are written with leading zeros: codes, not numbers."""
+    numeric = [i for i, t in enumerate(frame.dtypes) if pd.api.types.is_numeric_dtype(t) and not pd.api.types.is_bool_dtype(t)]
+    if not numeric or not re.search(r"(^|[,;\t|\n\"])0\d", text):
         return []
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     next(rows)
-    found = {i for row in rows for i in whole if row and re.match(r"0\d", row[i].strip())}
+    found = {i for row in rows for i in numeric if row and row[i][:1] == "0" and row[i][1:2].isdigit()}
     return [frame.columns[i] for i in sorted(found)]
 
 
