@@ -2,15 +2,18 @@
 
 import datetime as dt
 import string
+import time
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scarce.contract import LoadContext, State, take
+from scarce.errors import RunError
 from scarce_tabular.codec import fit_codec, read_codec
 from scarce_tabular.load import load_table
 from scarce_tabular.schema import FORMATS
@@ -325,3 +328,134 @@ def test_parquet_keeps_everything(tmp_path):
     assert [c["kind"] for c in before.schema["columns"]] == [c["kind"] for c in after.schema["columns"]]
     assert (before.ids == after.ids).all()
     assert before.records[0].dtype == after.records[0].dtype
+
+
+def spread(n=400, seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=n)
+    return pd.DataFrame({
+        "x": x, "y": np.where(rng.random(n) < 0.3, np.nan, 2 * x + 0.1 * rng.normal(size=n)), "left": np.where(x > 0.5, "yes", "no"),
+        "k": pd.array(np.where(rng.random(n) < 0.2, None, (10 * x).astype(int)), dtype="Int64"),
+        "city": np.where(rng.random(n) < 0.2, None, np.where(x > 0, "Ulm", "Bonn")),
+    })  # fmt: skip
+
+
+def test_missing_numbers_are_kept_by_a_flag_beside_the_column():
+    dataset, codec = fitted(spread(), "left")
+    assert [b.name for b in codec.space.blocks] == ["x", "y", "k", "y missing", "k missing", "city"]
+    state = codec.encode(dataset.records)
+    assert (state.cat[:, 0].numpy() == dataset.records["y"].isna()).all()
+    assert (state.cat[:, 1].numpy() == dataset.records["k"].isna()).all()
+    back = codec.decode(state.with_(cat=torch.zeros_like(state.cat)), None, 0)
+    assert back[["y", "k"]].notna().all().all(), "without its flag a number is there"
+    assert back["k"].dtype == "Int64"
+    y = back["y"][dataset.records["y"].isna()]
+    assert y.std() == pytest.approx(dataset.records["y"].std(), rel=0.25), "and follows the column's own law"
+
+
+def test_regressed_values_come_from_training_rows_only():
+    frame = spread(1000)
+    test = np.arange(1000) % 5 == 2
+    frame.loc[test, "y"] = np.where(frame.loc[test, "y"].isna(), np.nan, 1e6)  # were these seen, the relation would be gone
+    dataset, codec = fitted(frame, "left", "regress")
+    state = codec.encode(dataset.records)
+    assert state.num.shape[1] == 3
+    assert codec.space.levels == (2,)
+    filled = codec.decode(state, dataset.target, 0)
+    assert filled.notna().all().all()
+    gaps = frame["y"].isna()
+    assert np.corrcoef(filled["y"][gaps], frame["x"][gaps])[0, 1] > 0.95
+    unknown = frame["city"].isna()
+    assert (filled["city"][unknown] == np.where(frame["x"] > 0, "Ulm", "Bonn")[unknown]).mean() > 0.9
+
+
+def test_classes_are_those_asked_for_and_else_drawn_by_their_share():
+    frame = spread()
+    frame["left"] = frame["left"].where(np.arange(400) % 4 > 0, None)
+    dataset, codec = fitted(frame, "left")
+    assert "left" not in {b.name for b in codec.space.blocks}
+    state = State(torch.randn(2000, 3), torch.zeros(2000, 3, dtype=torch.int64))
+    train = dataset.records["left"].iloc[dataset.rows("train")].dropna()
+    share = (train == "yes").mean()
+    for labels in (None, [None] * 2000, [np.nan] * 2000):
+        assert (codec.decode(state, labels, 0)["left"] == "yes").mean() == pytest.approx(share, abs=0.05)
+    rows = codec.decode(state, ["yes", None, *["no"] * 1998], 0)
+    assert rows["left"].notna().all()
+    assert (rows["left"] == "no").sum() >= 1998
+    assert rows["left"][0] == "yes"
+
+
+@pytest.mark.parametrize("values", [[True, False], [1, 2, 3], [0.0, 1.0], ["a", "b"], pd.Categorical(["lo", "hi"], ordered=True)])
+def test_classes_of_every_type_keep_it_and_rare_ones_are_not_pooled(values):
+    target = pd.Series(values).repeat([120 // len(values)] * (len(values) - 1) + [4]).reset_index(drop=True)
+    frame = pd.DataFrame({"x": np.random.default_rng(0).normal(size=len(target)), "y": target})
+    dataset = load(frame, "y")
+    dataset = replace(dataset, split=np.full(len(dataset), "train"))
+    codec = fit_codec(dataset, seed=0)
+    rows = codec.decode(codec.encode(dataset.records), dataset.target, 0)
+    assert rows["y"].dtype == frame["y"].dtype
+    assert rows["y"].tolist() == frame["y"].tolist()
+    assert set(codec.label.levels) == set(dataset.classes)
+    assert not codec.label.rare
+    assert fit_codec(dataset, seed=0, label_is_condition=False).label is None
+
+
+def test_vectors_measure_the_distance_of_records():
+    frame = pd.DataFrame({"x": [0.0, 10.0, 5.0, 5.0] * 10, "c": ["a", "b", "a", "b"] * 10, "g": [1.5, np.nan, 2.5, 3.5] * 10})
+    _, codec = fitted(frame)
+    first, second = codec.vectors(frame.iloc[[2, 3]].assign(g=2.5))
+    assert np.linalg.norm(first - second) == pytest.approx(1.0)
+    first, second = codec.vectors(frame.iloc[[0, 1]].assign(g=1.5, c="a"))
+    assert np.linalg.norm(first - second) == pytest.approx(1.0)
+
+
+def test_vectors_of_thousands_of_levels_stay_narrow_and_tell_them_apart():
+    n = 6000
+    frame = pd.DataFrame({"zip": [f"z{i}" for i in np.random.default_rng(0).integers(0, 2000, n)], "x": np.arange(n) % 50})
+    dataset, codec = fitted(frame)
+    vectors = codec.vectors(dataset.records.assign(x=0))
+    assert vectors.shape[1] < 40
+    a, b = vectors[:1000], vectors[1000:2000]
+    same = dataset.records["zip"].to_numpy()[:1000] == dataset.records["zip"].to_numpy()[1000:2000]
+    distance = np.linalg.norm(a - b, axis=1)
+    assert (distance[same] == 0).all()
+    assert distance[~same].min() > 0.5
+    assert distance[~same].mean() == pytest.approx(1, abs=0.02)
+    assert codec.space.levels == (61,)
+
+
+def test_soft_features_are_differentiable():
+    dataset, codec = fitted(spread(), "left")
+    state = codec.encode(dataset.records)
+    expected = torch.full((len(dataset), sum(codec.space.levels)), 0.5, requires_grad=True)
+    num = state.num.clone().requires_grad_(True)
+    codec.soft(State(num, expected)).sum().backward()
+    assert num.grad is not None
+    assert expected.grad is not None
+
+
+def test_a_codec_of_another_format_is_refused(tmp_path):
+    _, codec = fitted(spread(), "left")
+    codec.save(tmp_path)
+    text = (tmp_path / "codec.json").read_text()
+    (tmp_path / "codec.json").write_text(text.replace('"format": 1', '"format": 7', 1))
+    with pytest.raises(RunError, match="format 7, this version reads 1"):
+        read_codec(tmp_path)
+
+
+def test_a_big_table_takes_seconds(tmp_path):
+    n, rng = 20_000, np.random.default_rng(0)
+    columns = {f"x{i}": rng.normal(size=n) for i in range(8)} | {f"k{i}": rng.integers(0, 10**6, n) for i in range(4)}
+    columns |= {f"c{k}": rng.choice([f"v{j}" for j in range(k)], n) for k in (2, 10, 100, 3000)}
+    frame = pd.DataFrame({
+        **columns, "id": [f"E-{i:07d}" for i in range(n)], "gap": np.where(rng.random(n) < 0.1, np.nan, rng.normal(size=n)),
+        "when": (pd.Timestamp("2000-01-01") + pd.to_timedelta(rng.integers(0, 9000, n), unit="D")).strftime("%d.%m.%Y"),
+        "left": rng.choice(["yes", "no"], n),
+    })  # fmt: skip
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    began = time.process_time()
+    dataset, codec = fitted(tmp_path / "t.csv", "left")
+    rows = codec.decode(codec.encode(dataset.records), dataset.target, 0)
+    vectors = codec.vectors(rows)
+    assert time.process_time() - began < 5, "measured: about 1 s"
+    assert vectors.nbytes < n * 8 * 120

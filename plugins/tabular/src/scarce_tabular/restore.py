@@ -26,7 +26,7 @@ def restore_numbers(values: Floats, absent: npt.NDArray[np.bool_], column: Colum
         return pd.Series(np.where(absent, np.nan, values)).astype(dtype)
     whole = _integers(values, np.dtype(str(dtype).lower()))
     if isinstance(dtype, np.dtype):
-        return pd.Series(np.where(absent, np.nan, values) if absent.any() else whole)
+        return pd.Series(whole)  # a numpy integer column never had a missing value
     return pd.Series(pd.array(whole, dtype=dtype)).mask(absent)
 
 
@@ -41,8 +41,6 @@ def restore_values(values: Objects, column: Column) -> pd.Series:
     if pd.api.types.is_datetime64_any_dtype(dtype):
         stamps = pd.to_datetime(series, utc=True, format="ISO8601")
         return (stamps if isinstance(dtype, pd.DatetimeTZDtype) else stamps.dt.tz_localize(None)).astype(dtype)
-    if isinstance(dtype, np.dtype) and dtype.kind in "iub" and series.isna().any():
-        return series if dtype.kind == "b" else series.astype(np.float64)
     try:
         return series.astype(dtype)
     except OverflowError:  # identifiers that count on beyond a small integer type
