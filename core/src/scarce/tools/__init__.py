@@ -1,1 +1,0 @@
-"""Tools over finished runs."""
