@@ -19,7 +19,7 @@ from scarce_tabular.load import load_table
 from scarce_tabular.schema import FORMATS
 from scarce_tabular.write import write_table
 
-SETTINGS = settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+SETTINGS = settings(max_examples=120, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 NAMES = st.one_of(st.text(max_size=6), st.sampled_from(["", " ", "a=b", "x<y", "two\nlines", "a,b", 'q"q', "left in {a}", "köln", "<b>"]))
 WORDS = st.one_of(
     st.text(max_size=5), st.sampled_from(["", " ", "a,b", 'say "x"', "<b>&amp;</b>", "köln", "line\nbreak", "NaN", "None", "1", "\\9"])
@@ -284,7 +284,7 @@ def test_saved_and_read_codecs_agree_and_vectors_follow_rows(tmp_path_factory, f
 CSV_MAKERS = ("real", "bool", "date text", "stamp", "constant")
 
 
-@settings(SETTINGS, max_examples=40)
+@settings(SETTINGS, max_examples=60)
 @given(st.data())
 def test_tables_written_as_csv_load_with_the_same_kinds(tmp_path_factory, data):
     n = data.draw(st.integers(24, 80))
