@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scarce.contract import LoadContext, State, take
-from scarce.errors import RunError
+from scarce.errors import DataError, RunError
+from scarce.runs.split import split
 from scarce_tabular.codec import fit_codec, read_codec
 from scarce_tabular.load import load_table
 from scarce_tabular.schema import FORMATS
@@ -459,3 +460,22 @@ def test_a_big_table_takes_seconds(tmp_path):
     vectors = codec.vectors(rows)
     assert time.process_time() - began < 5, "measured: about 1 s"
     assert vectors.nbytes < n * 8 * 120
+
+
+def test_few_whole_numbers_can_be_levels_and_stay_numbers_for_distances_and_ranges():
+    from scarce.runs.where import parse_where
+
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"calls": rng.integers(0, 8, 300), "x": rng.normal(size=300), "y": rng.choice(["p", "q"], 300)})
+    data = split(load_table(LoadContext(source=frame, target="y", seed=0)), 0)
+    plain, sharp = fit_codec(data, seed=0), fit_codec(data, seed=0, most_levels=12)
+    assert [b.kind for b in plain.space.blocks] == ["continuous", "continuous"]
+    assert [b.kind for b in sharp.space.blocks] == ["continuous", "categorical"]
+    assert np.allclose(plain.vectors(data.records), sharp.vectors(data.records))
+    back = sharp.decode(sharp.encode(data.records), data.target.tolist(), 0)
+    pd.testing.assert_frame_equal(back[["calls", "y"]], data.records[["calls", "y"]])
+    known, _ = sharp.known(parse_where(["2<=calls<5"]), 200, 0)
+    asked = sharp.decode(State(torch.zeros(200, 1), known.state.cat), ["p"] * 200, 0)["calls"]
+    assert set(asked) == {2, 3, 4}
+    with pytest.raises(DataError, match="no training value"):
+        sharp.known(parse_where(["calls>90"]), 2, 0)

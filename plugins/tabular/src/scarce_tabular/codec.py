@@ -139,11 +139,12 @@ class TableCodec:
         """
         parts: list[npt.NDArray[np.float64]] = []
         for column in self.fields:
-            if isinstance(column, f.Number):
+            if str(column.column.name) in self.scales and not isinstance(column, f.Constant | f.Identifier):
                 low, span = self.scales[str(column.column.name)]
                 values = f.as_floats(column.column, records[column.column.name])
                 gone = ~np.isfinite(values)
-                parts.append((np.where(gone, column.fill, values)[:, None] - low) / span)
+                fill = column.fill if isinstance(column, f.Number) else next(v for v in column.levels if v is not None)
+                parts.append((np.where(gone, fill, values)[:, None] - low) / span)
                 parts += [gone[:, None] / np.sqrt(2)] if column.column.missing else []
             elif isinstance(column, f.Levels):
                 parts.append(_points(column, records[column.column.name]) / np.sqrt(2))
@@ -164,22 +165,27 @@ class TableCodec:
             write_tensors(folder / "imputer.safetensors", self.imputer.tensors())
 
 
-def fit_codec(dataset: Dataset, *, seed: int, label_is_condition: bool = True) -> TableCodec:
+def fit_codec(dataset: Dataset, *, seed: int, label_is_condition: bool = True, most_levels: int = 2) -> TableCodec:
     """A codec of the training rows of a table."""
     frame: pd.DataFrame = dataset.records.iloc[dataset.rows("train")]
     missing = str(dataset.schema.get("missing", "keep"))
     made: list[f.Field] = []
     label: Any = None
-    for column in schema_from_json({"columns": dataset.schema["columns"]}).columns:
-        series = (dataset.records if column.kind == "identifier" else frame)[column.name]  # no real name is made up again
-        is_label = column.name == dataset.target_name and dataset.task == "classification"
-        made.append(fit_field(column, series, is_label=is_label, keep=missing == "keep"))
+    for told in schema_from_json({"columns": dataset.schema["columns"]}).columns:
+        series = (dataset.records if told.kind == "identifier" else frame)[told.name]  # no real name is made up again
+        is_label = told.name == dataset.target_name and dataset.task == "classification"
+        made.append(fit_field(told, series, is_label=is_label, keep=missing == "keep", most_levels=most_levels))
         label = made[-1] if is_label and label_is_condition else label
-    numbers = [c for c in made if isinstance(c, f.Number)]
     scales = {}
-    for number in numbers:
-        low, high = float(number.ranks.v[0]), float(number.ranks.v[-1])
-        scales[str(number.column.name)] = (low, (high - low) or 1.0)
+    for column in made:
+        if isinstance(column, f.Number):
+            low, high = float(column.ranks.v[0]), float(column.ranks.v[-1])
+        elif isinstance(column, f.Levels) and column.column.kind == "integer" and column is not label:
+            values = [float(v) for v in (*column.levels, *column.rare) if v is not None]
+            low, high = min(values), max(values)
+        else:
+            continue
+        scales[str(column.column.name)] = (low, (high - low) or 1.0)
     codec = TableCodec(fields=tuple(made), target=str(dataset.target_name), label=label, missing=missing, seed=seed % 2**32, scales=scales)
     return replace(codec, imputer=_fit_imputer(codec, frame)) if missing == "regress" else codec
 
@@ -190,10 +196,10 @@ def _fit_imputer(codec: TableCodec, frame: pd.DataFrame) -> Imputer:
     return Imputer.fit(state.num.double().numpy(), state.cat.numpy(), gaps, unknown, codec.space.levels)
 
 
-def fit_field(column: Column, series: pd.Series, *, is_label: bool, keep: bool) -> f.Field:
+def fit_field(column: Column, series: pd.Series, *, is_label: bool, keep: bool, most_levels: int = 2) -> f.Field:
     """The field of one column by its kind; one with a single value on training rows has nothing to learn.
 
-    keep: whether missing values are generated.
+    keep: whether missing values are generated; most_levels: whole numbers of so few values are levels.
     """
     present, gaps = series.dropna(), keep and bool(series.isna().any())
     if is_label:
@@ -204,7 +210,8 @@ def fit_field(column: Column, series: pd.Series, *, is_label: bool, keep: bool) 
         return f.Identifier.fit(column, series, float(series.isna().mean()) if keep else 0.0)
     if present.nunique() < 2 and not (gaps and len(present)):
         return f.Constant.fit(column, series)
-    if column.kind == "category" or present.nunique() < 2:
+    few = column.kind == "integer" and present.nunique() <= most_levels
+    if column.kind == "category" or few or present.nunique() < 2:
         return f.Levels.fit(column, series, keep)
     return f.Number.fit(column, series)
 

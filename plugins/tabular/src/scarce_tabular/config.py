@@ -61,4 +61,10 @@ class MlpDenoiser(Options):
 
 
 class Tabular(Options):
-    """Modality `tabular`: no options; `[data]` says what is read."""
+    """Modality `tabular`.
+
+    levels: whole numbers with at most so many distinct training values are generated as levels, which keeps their
+    steps sharp; distances and judges still see numbers.
+    """
+
+    levels: int = Field(2, ge=2, le=20)

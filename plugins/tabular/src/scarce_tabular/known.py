@@ -68,12 +68,28 @@ def _fixed(column: f.Field, constraint: Any) -> None:
 
 
 def _wanted(column: f.Field, constraint: Any) -> tuple[Any, ...]:
-    """The values asked for, one or several; a range of levels is a DataError."""
+    """The values asked for, one or several; a range means the levels inside, and is a DataError where levels are no numbers."""
     if hasattr(constraint, "low"):
+        numbers = [v for v in getattr(column, "levels", ()) if isinstance(v, int | float) and not isinstance(v, bool)]
+        inside = tuple(v for v in numbers if _allows(v, constraint, column))
+        if inside:
+            return inside
+        if numbers:
+            what = f"--where: no training value of '{column.column.name}' lies between {constraint.low} and {constraint.high}"
+            raise DataError(what, hint=f"it goes from {min(numbers)} to {max(numbers)}")
         levels = [str(v) for v in getattr(column, "levels", ())][:2]
         what = f"--where: '{column.column.name}' has levels, not a range"
         raise DataError(what, hint=f"--where '{column.column.name} in {{{','.join(levels)}}}'")
     return tuple(plain(v) for v in (constraint.values if hasattr(constraint, "values") else (constraint.value,)))
+
+
+def _allows(level: float, constraint: Any, column: f.Field) -> bool:
+    try:
+        low = -np.inf if constraint.low is None else float(constraint.low)
+        high = np.inf if constraint.high is None else float(constraint.high)
+    except (TypeError, ValueError):
+        raise DataError(f"--where: the bounds of '{column.column.name}' must be numbers") from None
+    return (low < level or (constraint.closed[0] and low == level)) and (level < high or (constraint.closed[1] and level == high))
 
 
 def _same(level: Any, asked: Any) -> bool:

@@ -49,7 +49,7 @@ class Tabular(ModalitySpec):
             return read_codec(ctx.saved)
         if ctx.dataset is None:
             raise RunError("a table codec needs data or a saved codec", hint="scarce run tabular/table --data FILE")
-        return fit_codec(ctx.dataset, seed=ctx.seed, label_is_condition=ctx.label_is_condition)
+        return fit_codec(ctx.dataset, seed=ctx.seed, label_is_condition=ctx.label_is_condition, most_levels=self.options.levels)
 
     @hookimpl
     def modality_caption(self, ctx: CaptionContext) -> list[Caption]:
