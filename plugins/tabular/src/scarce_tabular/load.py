@@ -227,8 +227,13 @@ def _labels(frame: pd.DataFrame, target: Any, schema: Schema, name: str) -> tupl
 
 def content_keys(frame: pd.DataFrame) -> Any:
     """[n] hash of each row's values: equal rows have equal keys."""
-    texts = ["\x1f".join(map(str, row)) for row in zip(*(frame[c].tolist() for c in frame.columns), strict=True)]
+    texts = ["\x1f".join(map(str, row)) for row in zip(*(_values(frame[c]) for c in frame.columns), strict=True)]
     return np.array([hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest() for text in texts])
+
+
+def _values(series: pd.Series) -> list[Any]:
+    # dates as whole numbers: some pandas releases crash where a time zone moves a date past their range
+    return series.array.view("i8").tolist() if pd.api.types.is_datetime64_any_dtype(series) else series.tolist()
 
 
 def _ids(keys: Any) -> Any:
