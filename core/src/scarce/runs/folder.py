@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -73,8 +72,3 @@ def children(folder: Path) -> list[Path]:
     """The child runs of a folder (arms x seeds), or the folder itself when it is a single run."""
     found = sorted(folder.glob("arms/*/*/recipe.resolved.json"), key=lambda p: (p.parent.parent.name, int(p.parent.name)))
     return [p.parent for p in found] or [folder]
-
-
-def size(folder: Path) -> int:
-    """Bytes of every file below a folder."""
-    return sum(os.path.getsize(p) for p in folder.rglob("*") if p.is_file())
