@@ -1,0 +1,1 @@
+"""What is done with runs and installations: sweep, compare, verify, doctor, schema."""
