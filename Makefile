@@ -7,7 +7,7 @@ STAMPS := $(VENV)/stamps
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 PLUGINS := $(patsubst %/pyproject.toml,./%,$(wildcard plugins/*/pyproject.toml))
 BUILD := hatchling editables
-DEV := pytest hypothesis ruff mypy import-linter pandas-stubs diffusers
+DEV := pytest hypothesis ruff mypy import-linter pandas-stubs diffusers jsonschema tensorboard
 
 .PHONY: quickstart test check bench wheels isolate extras clean
 .NOTPARALLEL:
