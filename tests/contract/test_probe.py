@@ -53,7 +53,7 @@ def test_b_branches_with_adapters_on_backbone_and_conditioner_are_saved_reloaded
     run(toys, tmp_path / "r", strategy=[{"name": "toy-per-class"}])
     home = tmp_path / "r" / "model"
     assert read_json(home / "routing.json") == {"n": "train-n", "p": "train-p"}
-    assert (home / "adapters" / "train-n" / "word" / "weights.safetensors").is_file()
+    assert (home / "adapters" / "train-n" / "word" / "adapter_model.safetensors").is_file()
     generator, _, _ = open_generator(tmp_path / "r", toys)
     prompts = [Prompt(label=label) for label in "npnp"]
     condition = generator.encode_condition(prompts)

@@ -208,6 +208,9 @@ class Shift:
     def state(self):
         return {"shift": self.shift.detach()}
 
+    def config(self):
+        return {"kind": "shift"}
+
     def load(self, state):
         with torch.no_grad():
             self.shift.copy_(state["shift"])

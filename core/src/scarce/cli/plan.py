@@ -10,11 +10,14 @@ def main(argv: list[str]) -> None:
     text = "Show the phases a recipe will train; nothing is trained. --json prints the resolved recipe and the plan."
     asked = parser("plan", text, "recipe", "--data", "--set", "--preset", "--json").parse_args(argv)
     from scarce.catalogue import read_catalogue
+    from scarce.contract.contexts import CodecContext
     from scarce.runs.assembly import assemble
+    from scarce.runs.building import build_model
     from scarce.runs.folder import plain
     from scarce.runs.loading import load_data
     from scarce.runs.planning import make_plan, rows
     from scarce.runs.recipe import find_recipe, parse_set, resolve
+    from scarce.runtime.runtime import SharedRuntime
 
     catalogue = read_catalogue()
     _, raw = find_recipe(asked.recipe, catalogue)
@@ -24,7 +27,9 @@ def main(argv: list[str]) -> None:
     recipe = resolve(raw, preset=asked.preset, overrides=overrides)
     assembly = assemble(recipe, catalogue, name="data")
     dataset = load_data(recipe, assembly, catalogue)
-    plan = make_plan(recipe, assembly, dataset)
+    codec = assembly.scope.modality_codec(CodecContext(dataset=dataset, seed=recipe.seed))
+    runtime = SharedRuntime(seed=recipe.seed, options=recipe.runtime)
+    plan = make_plan(recipe, build_model(recipe, assembly, codec, dataset, runtime, {}), dataset, codec)
     counts = ", ".join(f"{name} {len(dataset.rows(name))}" for name in ("train", "validation", "test"))
     found = rows(plan)
     lines = [f"{dataset.name}: {len(dataset)} rows ({counts}), target {dataset.target_name or 'none'}, {recipe.seeds} seed(s)"]

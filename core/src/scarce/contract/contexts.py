@@ -80,15 +80,17 @@ class BaselineContext(DataContext):
 
 
 class BackboneContext(Frozen):
-    """backbone_build. The space to denoise, the width of condition tokens, and the classes if any."""
+    """backbone_build. The space to denoise, the width of condition tokens, and the classes if any.
+
+    saved: what the module's `config_json()` said when the run was trained, if it has one; weights follow from the run.
+    """
 
     space: Space
     condition_width: int
     steps: int
     classes: tuple[Any, ...]
     runtime: Runtime
-    columns: tuple[str, ...] = ()
-    source: str = ""
+    saved: Mapping[str, Any] | None = None
     parts: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -103,7 +105,10 @@ class ConditionerContext(Frozen):
 
 
 class PlanContext(Frozen):
-    """strategy_amend_plan. The plan so far, this strategy's recipe path, and facts of the data."""
+    """strategy_amend_plan. The plan so far, this strategy's recipe path, and facts of data and model.
+
+    data: the encoded training rows; space: what they look like; modules: recipe path -> what can be adapted.
+    """
 
     plan: Plan
     path: str
@@ -112,6 +117,9 @@ class PlanContext(Frozen):
     classes: tuple[Any, ...]
     targets: tuple[str, ...]
     per_class: Mapping[Any, int] = field(default_factory=dict)
+    data: State | None = None
+    space: Space | None = None
+    modules: Mapping[str, torch.nn.Module] = field(default_factory=dict)
 
 
 class AdaptContext(Frozen):
@@ -121,7 +129,6 @@ class AdaptContext(Frozen):
     adapter: Adapter
     generator: torch.Generator
     runtime: Runtime
-    data: State | None = None
 
 
 class TermContext(Frozen):

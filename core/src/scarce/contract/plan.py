@@ -60,7 +60,8 @@ class Phase(Frozen):
     """One training phase.
 
     start: the phase (or "base") whose weights it begins from; classes: labels whose rows it sees (empty: all);
-    trainable: recipe paths whose own weights train ("backbone", "conditioner.0"); update: "sum" or the recipe
+    trainable: recipe paths whose own weights train ("backbone", "conditioner.0"), or with ":fresh" only those that no
+    checkpoint brought (`protocols.Backbone.fresh`); update: "sum" or the recipe
     path of the strategy whose `strategy_update` combines per-term gradients; serves: "*" or the label whose
     conditions it answers at sampling.
     """

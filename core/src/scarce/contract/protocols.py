@@ -48,7 +48,11 @@ class Codec(Protocol):
 
 
 class Backbone(Protocol):
-    """A torch module that predicts the process's target from a noisy state."""
+    """A torch module that predicts the process's target from a noisy state.
+
+    It may have `fresh`, the names of its parameters that no checkpoint brought and that must train even where adapters
+    stand for the rest, and `config_json()`, plain data that come back as `BackboneContext.saved`.
+    """
 
     def __call__(self, x_t: State, t: Tensor, condition: Condition, mask: Tensor | None = None) -> State:
         """num: [b, *shape, width] prediction, cat: [b, *shape, sum K] logits; t: [b] int64 step."""
@@ -77,6 +81,9 @@ class AdapterHandle(Protocol):
 
     def state(self) -> Mapping[str, Tensor]:
         """Its weights by name."""
+
+    def config(self) -> Mapping[str, Any]:
+        """Plain data that say what it is, kept beside its weights."""
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Put weights of `state()` back."""

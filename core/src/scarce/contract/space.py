@@ -19,13 +19,15 @@ class Block(Frozen):
     """One named part of a sample.
 
     `size` is the number of channels of a continuous or coordinate block, and the number of levels K of a
-    categorical one. `clip` bounds |x_0| in encoded units (None: unbounded); samplers clip predictions to it.
+    categorical one. `clip` bounds |x_0| in encoded units (None: unbounded); samplers clip predictions to it. `column`:
+    the field of a record that this block belongs to (a number and whether it is missing are two blocks of one).
     """
 
     name: str
     kind: Kind
     size: int
     clip: float | None = None
+    column: str | None = None
 
 
 class Space(Frozen):

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from scarce.contract.contexts import BackboneContext, ConditionerContext
 from scarce.contract.dataset import Dataset
 from scarce.contract.plan import Plan
@@ -44,7 +46,7 @@ def build_model(
             "backbone",
             BackboneContext(
                 space=codec.space, condition_width=conditions.width, steps=recipe.diffusion.steps, classes=classes, runtime=runtime,
-                columns=tuple(b.name for b in codec.space.blocks), parts=assembly.parts_of("backbone"),
+                saved=facts.get("backbone"), parts=assembly.parts_of("backbone"),
             ),
         )  # fmt: skip
     backbone = built.network if isinstance(built, Bundle) else built
@@ -59,11 +61,14 @@ def keep_base(folder: Path, model: Model, process: Process) -> None:
     write_tensors(home / "base.safetensors", {**model.results["base"], **{f"buffer:{k}": v for k, v in model.buffers.items()}})
     write_tensors(home / "process.safetensors", process.state_dict(), process.to_json())
     write_json(home / "routing.json", {str(p.serves): p.name for p in model.plan.leaves()})
-    configs = {}
-    for i, part in enumerate(model.conditions.parts):
-        if callable(describe := getattr(part, "config_json", None)):
-            configs[f"conditioner.{i}"] = describe()
-    write_json(home / "generator.json", {"classes": list(model.conditions.classes), "conditioners": configs, "plan": model.plan.to_json()})
+    configs = {f"conditioner.{i}": _config(part) for i, part in enumerate(model.conditions.parts)}
+    facts = {"classes": list(model.conditions.classes), "backbone": _config(model.backbone), "conditioners": configs}
+    write_json(home / "generator.json", {**facts, "plan": model.plan.to_json()})
+
+
+def _config(module: torch.nn.Module) -> Any:
+    describe = getattr(module, "config_json", None)
+    return describe() if callable(describe) else None
 
 
 def restore_base(folder: Path, model: Model) -> Process:

@@ -17,7 +17,7 @@ from scarce.contract.contexts import AdaptContext
 from scarce.contract.plan import BASE, Adapter, Phase, Plan
 from scarce.contract.protocols import AdapterHandle, Runtime
 from scarce.errors import RunError
-from scarce.files import read_tensors, write_tensors
+from scarce.files import read_tensors, write_json, write_tensors
 from scarce.host.hooks import Scope
 from scarce.runs.conditioning import ConditionSet
 
@@ -60,7 +60,15 @@ class Model:
         return part
 
     def of_target(self, path: str) -> Weights:
-        """Base parameters of one target by full name; a conditioner's projection and type embedding go with it."""
+        """Base parameters of one target by full name; a conditioner's projection and type embedding go with it.
+
+        "PATH:fresh" are those that no checkpoint brought: what the module names in `fresh`, none without.
+        """
+        path, _, part = path.partition(":")
+        if part == "fresh":
+            start = "backbone" if path == "backbone" else f"conditions.parts.{path.split('.')[1]}"
+            names = {f"{start}.{n}" for n in getattr(self.target(path), "fresh", ())}
+            return {n: p for n, p in self.base.items() if n in names}
         if path == "backbone":
             return {n: p for n, p in self.base.items() if n.startswith("backbone.")}
         index = path.split(".")[1]
@@ -142,7 +150,9 @@ class Model:
         """Write `phases/NAME.safetensors` and `adapters/PHASE/NAME/`, each whole or not at all."""
         for (phase, adapter), handle in self.handles.items():
             if phase == name:
-                write_tensors(folder / "adapters" / phase / adapter / "weights.safetensors", handle.state())
+                home = folder / "adapters" / phase / adapter
+                write_json(home / "adapter_config.json", dict(handle.config()))
+                write_tensors(home / "adapter_model.safetensors", handle.state())
         write_tensors(folder / "phases" / f"{name}.safetensors", self.results[name])
 
     def load_phase(self, folder: Path, phase: Phase) -> None:
@@ -151,7 +161,7 @@ class Model:
         self.results[phase.name] = {n: w.to(self.runtime.device) for n, w in weights.items()}
         self.attach(phase)
         for adapter in phase.adapters:
-            state, _ = read_tensors(folder / "adapters" / phase.name / adapter.name / "weights.safetensors")
+            state, _ = read_tensors(folder / "adapters" / phase.name / adapter.name / "adapter_model.safetensors")
             self.handles[phase.name, adapter.name].load(state)
         self.active = ""
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
 import numpy as np
+from torch import nn
 
 from scarce.contract.contexts import PlanContext
-from scarce.contract.dataset import Dataset
+from scarce.contract.dataset import Dataset, take
 from scarce.contract.plan import BASE, Budget, Phase, Plan, Term
+from scarce.contract.protocols import Codec
+from scarce.contract.space import Space, State
 from scarce.errors import PlanError
 from scarce.host.hooks import Scope
-from scarce.runs.assembly import Assembly
+from scarce.runs.model import Model
 from scarce.runs.sections import Recipe, Train
 
 APPEND_ONLY = ("name", "terms", "adapters", "before")
@@ -29,8 +32,14 @@ def default_plan(train: Train, targets: Sequence[str], n_rows: int) -> Plan:
     return Plan(phases=(Phase(name="train", trainable=tuple(targets), terms=(term,), budget=budget),))
 
 
-def fold(plan: Plan, scope: Scope, dataset: Dataset, targets: Sequence[str]) -> Plan:
-    """The plan after every strategy; two strategies that set one field of one phase are a PlanError naming both."""
+def fold(
+    plan: Plan, scope: Scope, dataset: Dataset, targets: Sequence[str], *, data: State | None = None, space: Space | None = None,
+    modules: Mapping[str, nn.Module] | None = None,
+) -> Plan:  # fmt: skip
+    """The plan after every strategy; two strategies that set one field of one phase are a PlanError naming both.
+
+    data, space, modules: facts for strategies, see `PlanContext`.
+    """
     train = dataset.part(dataset.rows("train"))
     codes = Counter(train.codes().tolist())
     setters: dict[tuple[str, str], str] = {}
@@ -38,6 +47,7 @@ def fold(plan: Plan, scope: Scope, dataset: Dataset, targets: Sequence[str]) -> 
         ctx = PlanContext(
             plan=plan, path=path, n_rows=len(train), n_labelled=int(np.sum(train.labelled)), classes=dataset.classes,
             targets=tuple(targets), per_class={value: codes.get(i, 0) for i, value in enumerate(dataset.classes)},
+            data=data, space=space, modules=modules or {},
         )  # fmt: skip
         amended = scope.strategy_amend_plan(path, ctx)
         for key in _changes(plan, amended):
@@ -64,7 +74,7 @@ def _changes(old: Plan, new: Plan) -> set[tuple[str, str]]:
             a, b = getattr(was, field.name), getattr(phase, field.name)
             if a == b or field.name in APPEND_ONLY:
                 continue
-            if field.name == "trainable" and set(b) <= set(a) and set(a) - set(b) <= adapted:
+            if field.name == "trainable" and {t.partition(":")[0] for t in b} <= set(a) and set(a) - set(b) <= adapted:
                 continue
             if field.name == "budget":
                 out |= {(phase.name, f"budget.{f.name}") for f in fields(Budget) if getattr(a, f.name) != getattr(b, f.name)}
@@ -83,7 +93,7 @@ def check(plan: Plan, targets: Sequence[str], has_classes: bool) -> None:
             raise PlanError(
                 f"phase '{phase.name}' starts from '{phase.start}', which no earlier phase is called", hint="scarce plan RECIPE"
             )
-        wrong = {*phase.trainable, *(a.target for a in phase.adapters)} - set(targets)
+        wrong = {*(t.removesuffix(":fresh") for t in phase.trainable), *(a.target for a in phase.adapters)} - set(targets)
         if wrong:
             raise PlanError(f"phase '{phase.name}' names targets that do not exist: {sorted(wrong)}; there are {list(targets)}")
         if not phase.trainable and not phase.adapters:
@@ -97,10 +107,13 @@ def check(plan: Plan, targets: Sequence[str], has_classes: bool) -> None:
         raise PlanError("the plan serves labels, but the data have no classes", hint="--set data.target=COLUMN")
 
 
-def make_plan(recipe: Recipe, assembly: Assembly, dataset: Dataset) -> Plan:
-    """The recipe's plan for this data."""
-    targets = ("backbone", *(p for p in assembly.scope.paths("conditioner") if p.count(".") == 1))
-    return fold(default_plan(recipe.train, targets, len(dataset.rows("train"))), assembly.scope, dataset, targets)
+def make_plan(recipe: Recipe, model: Model, dataset: Dataset, codec: Codec) -> Plan:
+    """The recipe's plan for this data and this freshly built model."""
+    rows = dataset.rows("train")
+    data = codec.encode(take(dataset.records, rows)) if recipe.strategy else None
+    modules = {path: model.target(path) for path in model.targets}
+    plan = default_plan(recipe.train, model.targets, len(rows))
+    return fold(plan, model.scope, dataset, model.targets, data=data, space=codec.space, modules=modules)
 
 
 def rows(plan: Plan) -> list[dict[str, Any]]:

@@ -33,7 +33,7 @@ from scarce.runs.loading import load_data, make_codec, record_prompts
 from scarce.runs.model import Model, parameter_count
 from scarce.runs.opening import parent_generator
 from scarce.runs.planning import make_plan
-from scarce.runs.provenance import lock, record_data
+from scarce.runs.provenance import lock, record_data, seal
 from scarce.runs.sections import Recipe
 from scarce.runs.training import material, train_plan
 from scarce.runtime.progress import Progress
@@ -89,6 +89,8 @@ def execute(job: Job) -> dict[str, Any]:
     except ScarceError as error:
         notify("run_failed", 0, {"message": error.message})
         raise
+    runtime.finish(out["metrics"])
+    seal(folder)
     return out
 
 
@@ -124,7 +126,7 @@ def prepare(job: Job, dataset: Dataset, codec: Codec, assembly: Assembly, runtim
     """Base model, process and plan, from the folder when it has them already."""
     recipe, folder = job.recipe, job.folder
     model = build_model(recipe, assembly, codec, dataset, runtime, {})
-    model.plan = make_plan(recipe, assembly, dataset)
+    model.plan = make_plan(recipe, model, dataset, codec)
     if (folder / "model" / "generator.json").is_file():
         return model, restore_base(folder, model)
     x0 = codec.encode(take(dataset.records, dataset.rows("train")))

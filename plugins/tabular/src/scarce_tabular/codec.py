@@ -48,7 +48,7 @@ class TableCodec:
 
     def __post_init__(self) -> None:
         blocks = [Block(name=str(n.column.name), kind="continuous", size=1, clip=f.CLIP) for n in self.numbers]
-        blocks += [Block(name=f"{n.column.name} missing", kind="categorical", size=2) for n in self.flagged]
+        blocks += [Block(name=f"{n.column.name} missing", kind="categorical", size=2, column=str(n.column.name)) for n in self.flagged]
         blocks += [Block(name=str(c.column.name), kind="categorical", size=c.size) for c in self.levels]
         object.__setattr__(self, "space", Space(layout="vector", blocks=tuple(blocks)))
 
