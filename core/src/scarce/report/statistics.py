@@ -14,6 +14,7 @@ from scarce.contract.frozen import Frozen
 from scarce.contract.results import Metric
 
 FEWEST_SEEDS = 5
+CONFIDENCE = 0.95
 TOO_FEW = "too few runs to say"
 MAIN_METRIC = {"classification": "macro_f1", "regression": "r2"}
 SOURCES = {
@@ -29,20 +30,26 @@ SECTIONS = {
     },
     "privacy": {
         "privacy": "privacy", "dcr_median": "DCR median", "nndr_median": "NNDR median", "holdout_share": "hold-out share",
-        "exact_copies": "exact copies",
+        "exact_copies": "exact copies", "membership": "membership", "membership_auc": "membership AUC",
+        "membership_tpr": "recognised at 1 %",
     },
+    "diversity": {"diversity": "diversity", "coverage": "coverage", "nearest_train": "distance to train"},
 }  # fmt: skip
 METRICS = {name: label for labels in SECTIONS.values() for name, label in labels.items()}
 
 
 class Child(Frozen):
-    """One run of one arm and seed: `metrics` are `Metric.to_json()`, cost in seconds by phase, counts of rows."""
+    """One run of one arm and seed: `metrics` are `Metric.to_json()`, cost in seconds by phase, counts of rows.
+
+    curve: what a learner scored on each subset of the real rows, as metrics that also say how many `rows`.
+    """
 
     arm: str
     seed: int
     metrics: Sequence[Mapping[str, Any]]
     cost: Mapping[str, Any] = field(default_factory=dict)
     counts: Mapping[str, Any] = field(default_factory=dict)
+    curve: Sequence[Mapping[str, Any]] = ()
 
 
 class Row(Metric):
@@ -59,7 +66,11 @@ class Row(Metric):
 
 
 class Comparison(Frozen):
-    """Paired differences a - b, one per seed, with their 95 % t-interval; n is how many seeds have both."""
+    """Paired differences a - b, one per seed (distances to the target where there is one), with their 95 % t-interval.
+
+    n: how many seeds have both; p: paired t-test of no difference; wilcoxon: signed-rank test; equivalent: two one-sided
+    paired t-tests (TOST) of a difference of `margin` or more. The three are None with fewer than five pairs.
+    """
 
     differences: tuple[float, ...]
     mean: float
@@ -67,6 +78,12 @@ class Comparison(Frozen):
     high: float | None
     n: int
     verdict: str
+    seeds: tuple[int, ...] = ()
+    direction: str = "none"
+    margin: float | None = None
+    p: float | None = None
+    wilcoxon: float | None = None
+    equivalent: float | None = None
 
 
 def number(value: Any) -> float:
@@ -79,7 +96,7 @@ def t_interval(values: Sequence[float]) -> tuple[float, float] | None:
     finite = [v for v in values if math.isfinite(v)]
     if len(finite) < 2:
         return None
-    half = float(stats.t.ppf(0.975, len(finite) - 1)) * float(np.std(finite, ddof=1)) / math.sqrt(len(finite))
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(finite) - 1)) * float(np.std(finite, ddof=1)) / math.sqrt(len(finite))
     return float(np.mean(finite)) - half, float(np.mean(finite)) + half
 
 
@@ -118,7 +135,8 @@ def find(rows: Sequence[Row], metric: str, source: str = "synthetic", arm: str |
     return next(fits, None)
 
 
-def _by_seed(children: Sequence[Child], side: str | tuple[str, str], metric: str) -> dict[int, Mapping[str, Any]]:
+def by_seed(children: Sequence[Child], side: str | tuple[str, str], metric: str) -> dict[int, Mapping[str, Any]]:
+    """Seed -> the first finite metric of that name and source ("both"), or (arm, source)."""
     arm, source = (None, side) if isinstance(side, str) else side
     found: dict[int, Mapping[str, Any]] = {}
     for child in children:
@@ -128,29 +146,77 @@ def _by_seed(children: Sequence[Child], side: str | tuple[str, str], metric: str
     return found
 
 
-def paired(children: Sequence[Child], a: str | tuple[str, str], b: str | tuple[str, str], metric: str) -> Comparison:
-    """Compare two sources seed by seed; a side is a source ("both"), or (arm, source).
+def paired(
+    children: Sequence[Child], a: str | tuple[str, str], b: str | tuple[str, str], metric: str, margin: float | None = None
+) -> Comparison:
+    """Compare two sources seed by seed; a side is a source ("both"), or (arm, source). The verdict is that of `contrast`."""
+    first, second = by_seed(children, a, metric), by_seed(children, b, metric)
+    differences = {s: compared(first[s]) - compared(second[s]) for s in sorted(first.keys() & second.keys())}
+    direction = next((str(m.get("direction")) for m in first.values()), "none")
+    return contrast(differences, direction, margin)
 
-    The verdict is "too few runs to say" under five pairs, "no evidence" when the interval holds zero, else
-    "better" or "worse" for side a.
+
+def contrast(differences: Mapping[int, float], direction: str, margin: float | None = None) -> Comparison:
+    """What paired differences by seed say of side a.
+
+    The verdict is "too few runs to say" under five pairs; else "better" or "worse" ("higher", "lower" when no direction is
+    the better one) if the t-interval excludes zero, "equivalent within MARGIN" if TOST rejects at 5 %, both if both do, else
+    "no evidence".
     """
-    first, second = _by_seed(children, a, metric), _by_seed(children, b, metric)
-    seeds = sorted(first.keys() & second.keys())
-    differences = tuple(number(first[s]["value"]) - number(second[s]["value"]) for s in seeds)
-    gains = [_score(first[s]) - _score(second[s]) for s in seeds]
-    interval, gain = t_interval(differences), t_interval(gains)
-    if len(seeds) < FEWEST_SEEDS or gain is None:
-        verdict = TOO_FEW
-    else:
-        verdict = "better" if gain[0] > 0 else "worse" if gain[1] < 0 else "no evidence"
-    mean = float(np.mean(differences)) if differences else math.nan
-    low, high = interval or (None, None)
-    return Comparison(differences=differences, mean=mean, low=low, high=high, n=len(seeds), verdict=verdict)
+    values = tuple(differences.values())
+    low, high = t_interval(values) or (None, None)
+    mean = float(np.mean(values)) if values else math.nan
+    facts: dict[str, float | None] = {}
+    if len(values) >= FEWEST_SEEDS:
+        turned = [-v for v in values]
+        same = None if margin is None else max(_above(values, -margin), _above(turned, -margin))
+        facts = {"p": min(1.0, 2 * min(_above(values, 0), _above(turned, 0))), "wilcoxon": _signed_rank(values), "equivalent": same}
+    made = Comparison(
+        differences=values, mean=mean, low=low, high=high, n=len(values), verdict=TOO_FEW, seeds=tuple(differences), direction=direction,
+        margin=margin, **facts,
+    )  # fmt: skip
+    return made.with_(verdict=_verdict(made, made.p, made.equivalent))
 
 
-def _score(metric: Mapping[str, Any]) -> float:
-    """The value turned so that larger is better."""
+def adjusted(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """The same comparisons with verdicts that hold for all of them together: p of both kinds of test adjusted after Holm."""
+    pairs = zip(comparisons, holm([c.p for c in comparisons]), holm([c.equivalent for c in comparisons]), strict=True)
+    return [c.with_(verdict=_verdict(c, p, same)) for c, p, same in pairs]
+
+
+def holm(values: Sequence[float | None]) -> list[float | None]:
+    """p values adjusted after Holm (1979) for as many tests as there are values; None stays None."""
+    order = sorted((p, i) for i, p in enumerate(values) if p is not None)
+    out: list[float | None] = [None] * len(values)
+    highest = 0.0
+    for rank, (p, i) in enumerate(order):
+        highest = max(highest, min(1.0, (len(order) - rank) * p))
+        out[i] = highest
+    return out
+
+
+def _above(values: Sequence[float], bound: float) -> float:
+    """One-sided p of the hypothesis that the mean is `bound` or less."""
+    error, over = float(np.std(values, ddof=1)) / math.sqrt(len(values)), float(np.mean(values)) - bound
+    if error == 0:
+        return 0.0 if over > 0 else 1.0
+    return float(stats.t.sf(over / error, len(values) - 1))
+
+
+def _signed_rank(values: Sequence[float]) -> float:
+    return float(stats.wilcoxon(values).pvalue) if any(values) else 1.0
+
+
+def _verdict(comparison: Comparison, p: float | None, equivalent: float | None) -> str:
+    if p is None:
+        return TOO_FEW
+    up, down = {"higher": ("better", "worse"), "none": ("higher", "lower")}.get(comparison.direction, ("worse", "better"))
+    said = [up if comparison.mean > 0 else down] if p < 1 - CONFIDENCE else []
+    said += [f"equivalent within {comparison.margin:g}"] if equivalent is not None and equivalent < 1 - CONFIDENCE else []
+    return ", yet ".join(said) or "no evidence"
+
+
+def compared(metric: Mapping[str, Any]) -> float:
+    """What of a metric is compared: its value, or the distance to its target."""
     value, target = number(metric["value"]), number(metric.get("target"))
-    if metric.get("direction") == "target" and math.isfinite(target):
-        return -abs(value - target)
-    return -value if metric.get("direction") == "lower" else value
+    return abs(value - target) if metric.get("direction") == "target" and math.isfinite(target) else value
