@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from scarce.contract.space import Block, Space, State
+from scarce.contract.space import Block, Known, Space, State
 from scarce.diffusion.options import DiffusionOptions, SamplerOptions
 from scarce.diffusion.priors import ledoit_wolf
 from scarce.diffusion.process import Process
@@ -23,6 +23,54 @@ def gaussian(n, width, rho, seed):
     generator = torch.Generator().manual_seed(seed)
     common, own = torch.randn(n, 1, generator=generator), torch.randn(n, width, generator=generator)
     return rho**0.5 * common + (1 - rho) ** 0.5 * own
+
+
+def test_a_class_with_its_own_prior_starts_from_its_own_law():
+    generator = torch.Generator().manual_seed(0)
+    turn = torch.tensor([[1.0, 0.9], [0.9, 1.0]]), torch.tensor([[1.0, -0.9], [-0.9, 1.0]])
+    labels = torch.arange(4000) % 2
+    z = torch.randn(4000, 2, generator=generator)
+    factors = torch.stack([torch.linalg.cholesky(t) for t in turn])
+    x = torch.einsum("bij,bj->bi", factors[labels], z) + labels[:, None] * 3.0
+    labels = torch.cat([labels, torch.tensor([2] * 8)])  # a third class of too few rows
+    x = torch.cat([x, torch.randn(8, 2, generator=generator)])
+    process = Process.fit(vector(2), DiffusionOptions(prior="per-class"), numbers(x), labels)
+    prior = process.prior
+    for code in (0, 1):
+        white = prior.whiten(x[labels == code], labels[labels == code])
+        assert torch.allclose(torch.cov(white.T), torch.eye(2), atol=0.02)
+        assert white.mean(0).abs().max() < 0.02
+        drawn = prior.unwhiten(torch.randn(4000, 2, generator=generator), torch.full((4000,), code))
+        assert torch.allclose(torch.corrcoef(drawn.T)[0, 1], torch.tensor(0.9 - 1.8 * code), atol=0.03)
+        assert torch.allclose(drawn.mean(0), torch.full((2,), 3.0 * code), atol=0.06)
+    assert torch.equal(prior.mean[3], prior.mean[0])
+    assert torch.equal(prior.whiten(x), prior.whiten(x, torch.full((len(x),), -1)))  # without a label: the law of all rows
+    assert torch.allclose(prior.unwhiten(prior.whiten(x, labels), labels), x, atol=1e-3)
+    again = Process.from_json(process.to_json())
+    again.load_state_dict(process.state_dict())
+    assert torch.equal(again.prior.whiten(x, labels), prior.whiten(x, labels))
+
+
+def test_an_imposed_value_moves_the_others_by_the_law_of_its_class():
+    labels = torch.arange(6000) % 2
+    x = gaussian(6000, 2, 0.9, 3)
+    x[labels == 1, 1] *= -1
+    process = Process.fit(vector(2), DiffusionOptions(prior="per-class"), numbers(x), labels)
+    asked = torch.arange(2000) % 2
+    mask = torch.zeros(2000, 2, dtype=torch.bool)
+    mask[:, 0] = True
+    known = Known(numbers(torch.full((2000, 2), 1.5)), mask, torch.zeros(2000, 0, dtype=torch.bool))
+    generator = torch.Generator().manual_seed(1)
+
+    def network(x_t, t):  # what a perfect network says of white data under target v
+        a, s, _ = process.table[t + 1].unsqueeze(-1).unbind(1)
+        return State((a * s - s * a) * x_t.num, x_t.cat)
+
+    start = process.start(2000, generator, "cpu")
+    made = sample(network, process, start, options=SamplerOptions(), generator=generator, known=known, labels=asked).num
+    assert torch.equal(made[:, 0], torch.full((2000,), 1.5))
+    for code, sign in ((0, 1), (1, -1)):
+        assert abs(float(made[asked == code, 1].mean()) - sign * 0.9 * 1.5) < 0.06
 
 
 def test_ledoit_wolf_agrees_with_scikit_learn():

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
+from scarce.catalogue import read_catalogue
 from scarce.contract import Dataset
 from scarce.contract.plan import Adapter, Phase, Plan
 from scarce.errors import DataError, PlanError, RecipeError
+from scarce.runs.assembly import check_recipe
 from scarce.runs.planning import _changes, check, default_plan
 from scarce.runs.recipe import difference, parse_set, resolve, with_arm
 from scarce.runs.sections import Train
@@ -157,3 +159,9 @@ def test_freezing_under_an_own_adapter_and_appending_are_no_conflict_but_setting
     faster = plan.replace("train", budget=replace(phase.budget, rate=1.0))
     assert _changes(plan, faster) == {("train", "budget.rate")}
     assert _changes(plan, plan.replace("train", update="strategy.1")) == {("train", "update")}
+
+
+def test_guidance_under_a_prior_per_class_is_refused():
+    raw = {"data": {"modality": "tabular"}, "backbone": {"name": "mlp"}, "diffusion": {"prior": "per-class"}, "generate": {"guidance": 2.0}}
+    with pytest.raises(RecipeError, match=r"generate\.guidance.*per-class"):
+        check_recipe(resolve(raw), read_catalogue())

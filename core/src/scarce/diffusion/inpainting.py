@@ -43,26 +43,27 @@ class Pin(Frozen, kw_only=False):
         return [torch.where(m.unsqueeze(1), hot, q) for q, hot, m in zip(p, self.one_hots, self.cat_masks, strict=True)]
 
 
-def pin(process: Process, known: Known) -> Pin:
-    """Prepare known values (in data coordinates, as the codec encodes them) for a sampler."""
+def pin(process: Process, known: Known, labels: Tensor | None = None) -> Pin:
+    """Prepare known values (in data coordinates, as the codec encodes them) for a sampler; labels choose priors per class."""
     num = torch.where(known.num_mask, known.state.num, 0.0)
-    full = process.prior.kind == "full"
+    full = process.prior.kind in ("full", "per-class")
     codes = torch.where(known.cat_mask, known.state.cat, 0).long()
     one_hots = process.categories.one_hots(codes) if process.space.levels else []
     masks = process.categories.split(known.cat_mask) if process.space.levels else []
-    gains = _gains(process.prior.factor, known.num_mask) if full else ()
-    return Pin(num, known.num_mask, gains, tuple(one_hots), tuple(masks), full and not process.space.levels)
+    groups = process.prior.groups(len(num), labels) if full else []
+    gains = [gain for rows, _, factor, _ in groups for gain in _gains(factor, known.num_mask, rows)]
+    return Pin(num, known.num_mask, tuple(gains), tuple(one_hots), tuple(masks), full and not process.space.levels)
 
 
-def _gains(factor: Tensor, mask: Tensor) -> tuple[tuple[Tensor, Tensor], ...]:
-    """Rows and gain matrix Sigma_:k Sigma_kk^-1 of each pattern of known channels; mask: [b, w]."""
+def _gains(factor: Tensor, mask: Tensor, rows: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """Rows and gain matrix Sigma_:k Sigma_kk^-1 of each pattern of known channels among `rows`; mask: [b, w]."""
     covariance = factor.double() @ factor.double().T
-    patterns, which = torch.unique(mask, dim=0, return_inverse=True)
+    patterns, which = torch.unique(mask[rows], dim=0, return_inverse=True)
     found = []
     for i in range(len(patterns)):
         k = patterns[i].nonzero().flatten()
         if len(k):
             gain = torch.zeros_like(covariance)
             gain[:, k] = torch.linalg.solve(covariance[k][:, k], covariance[k]).T
-            found.append(((which == i).nonzero().flatten(), gain.to(factor.dtype)))
-    return tuple(found)
+            found.append((rows[which == i], gain.to(factor.dtype)))
+    return found

@@ -14,15 +14,16 @@ class DiffusionOptions(Options):
 
     steps: T; schedule: "cosine" and "linear" are variance preserving, "flow" is a = 1 - u, s = u; target: what the
     network predicts of the continuous channels; prior: law of x_T ("full" whitens vectors by their Ledoit-Wolf
-    covariance, other layouts then stay standard); categorical_prior: where categories drift to; cat_loss_scale: the mean
-    over columns of the predicted x_0's cross-entropy ("ce": same optimum, learnt in far fewer steps), of TabDDPM's KL
-    between posteriors ("paper"), or `steps` times that ("code", what TabDDPM's code does).
+    covariance, "per-class" by that of each class with more than 5 rows per channel; other layouts then stay standard);
+    categorical_prior: where categories drift to; cat_loss_scale: the mean over columns of the predicted x_0's
+    cross-entropy ("ce": same optimum, learnt in far fewer steps), of TabDDPM's KL between posteriors ("paper"), or
+    `steps` times that ("code", what TabDDPM's code does).
     """
 
     steps: int = Field(1000, ge=2, le=10_000)
     schedule: Literal["cosine", "linear", "flow"] = "cosine"
     target: Literal["eps", "x0", "v", "flow"] = "v"
-    prior: Literal["standard", "diagonal", "full"] = "full"
+    prior: Literal["standard", "diagonal", "full", "per-class"] = "full"
     categorical_prior: Literal["uniform", "marginal"] = "uniform"
     cat_loss_scale: Literal["ce", "paper", "code"] = "ce"
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+FEWEST = 5  # rows per channel that a class needs for a covariance of its own
+
 
 def ledoit_wolf(x: Tensor) -> Tensor:
     """[d, d] covariance of [n, d] rows, shrunk towards its mean variance (Ledoit & Wolf 2004)."""
@@ -31,24 +33,35 @@ def symmetric_roots(covariance: Tensor, floor: float = 1e-4) -> tuple[Tensor, Te
 class Prior(nn.Module):
     """Whitening of the continuous channels; `axis` is where they lie.
 
-    mean: [w]; factor, inverse: L and L^-1, [w, w] for "full" (vectors only), [w] otherwise.
+    mean: [w]; factor, inverse: L and L^-1, [w, w] for "full" (vectors only), [w] otherwise. "per-class" has one full
+    prior per class: mean [1 + k, w], factor, inverse [1 + k, w, w], the first of which serves rows without a label and
+    classes of too few rows.
     """
 
     mean: Tensor
     factor: Tensor
     inverse: Tensor
 
-    def __init__(self, *, kind: str, width: int, axis: int) -> None:
+    def __init__(self, *, kind: str, width: int, axis: int, classes: int = 0) -> None:
         super().__init__()
         self.kind, self.axis = kind, axis
-        unit = torch.eye(width) if kind == "full" else torch.ones(width)
-        self.register_buffer("mean", torch.zeros(width))
+        unit = torch.eye(width) if kind in ("full", "per-class") else torch.ones(width)
+        mean = torch.zeros(width)
+        if kind == "per-class":
+            unit, mean = unit.repeat(1 + classes, 1, 1), mean.repeat(1 + classes, 1)
+        self.register_buffer("mean", mean)
         self.register_buffer("factor", unit)
         self.register_buffer("inverse", unit.clone())
 
-    def fit(self, x: Tensor, coordinates: Tensor) -> None:
-        """Fit mean and covariance on [n, w] rows; channels where `coordinates` [w] is 1 keep mean 0 and share a scale."""
+    def fit(self, x: Tensor, coordinates: Tensor, labels: Tensor | None = None) -> None:
+        """Fit mean and covariance on [n, w] rows; channels where `coordinates` [w] is 1 keep mean 0 and share a scale.
+
+        labels: [n] class codes for "per-class"; a class of at most FEWEST * w rows has the prior of all rows.
+        """
         if self.kind == "standard":
+            return
+        if self.kind == "per-class":
+            self._fit_classes(x.double(), labels)
             return
         x, mean = x.double(), x.double().mean(0)
         if self.kind == "full":
@@ -63,22 +76,49 @@ class Prior(nn.Module):
         self.factor.copy_(factor)
         self.inverse.copy_(inverse)
 
+    def _fit_classes(self, x: Tensor, labels: Tensor | None) -> None:
+        for place in range(len(self.mean)):
+            rows = x if labels is None or place == 0 else x[labels == place - 1]
+            rows = rows if len(rows) > FEWEST * x.shape[1] else x
+            factor, inverse = symmetric_roots(ledoit_wolf(rows))
+            for kept, found in ((self.mean, rows.mean(0)), (self.factor, factor), (self.inverse, inverse)):
+                kept[place].copy_(found)
+
+    def groups(self, n: int, labels: Tensor | None) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
+        """Rows of a batch of n that share a full prior, with its mean, factor and inverse."""
+        device = self.mean.device
+        if self.kind == "full":
+            return [(torch.arange(n, device=device), self.mean, self.factor, self.inverse)]
+        places = torch.zeros(n, dtype=torch.int64) if labels is None else labels.to(device) + 1
+        found = [((places == i).nonzero().flatten().to(device), i) for i in torch.unique(places).tolist()]
+        return [(rows, self.mean[i], self.factor[i], self.inverse[i]) for rows, i in found]
+
     def shaped(self, channels: Tensor, like: Tensor) -> Tensor:
         """[w] per-channel values that broadcast against `like`."""
         return channels if self.axis == -1 else channels.view(-1, *[1] * (like.ndim - 2))
 
-    def whiten(self, x: Tensor) -> Tensor:
-        """w = L^-1 (x - mu)."""
+    def whiten(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        """w = L^-1 (x - mu), with the prior of each row's label [b] (-1: none) where classes have their own."""
         if self.kind == "standard":
             return x
+        if self.kind == "per-class":
+            out = torch.zeros_like(x)
+            for rows, mean, _, inverse in self.groups(len(x), labels):
+                out = out.index_copy(0, rows, (x[rows] - mean) @ inverse.T)
+            return out
         if self.kind == "full":
             return (x - self.mean) @ self.inverse.T
         return (x - self.shaped(self.mean, x)) * self.shaped(self.inverse, x)
 
-    def unwhiten(self, w: Tensor) -> Tensor:
-        """x = mu + L w."""
+    def unwhiten(self, w: Tensor, labels: Tensor | None = None) -> Tensor:
+        """x = mu + L w; labels as in `whiten`."""
         if self.kind == "standard":
             return w
+        if self.kind == "per-class":
+            out = torch.zeros_like(w)
+            for rows, mean, factor, _ in self.groups(len(w), labels):
+                out = out.index_copy(0, rows, torch.addmm(mean, w[rows], factor.T))
+            return out
         if self.kind == "full":
             return torch.addmm(self.mean, w, self.factor.T)
         return self.shaped(self.mean, w) + w * self.shaped(self.factor, w)

@@ -31,14 +31,15 @@ class Process(nn.Module):
     sizes: Tensor
     size_labels: Tensor
 
-    def __init__(self, *, space: Space, options: DiffusionOptions, n_sizes: int = 0) -> None:
+    def __init__(self, *, space: Space, options: DiffusionOptions, n_sizes: int = 0, n_classes: int = 0) -> None:
         super().__init__()
         self.space, self.options = space, options
         self.axis = 1 if space.layout == "image" else -1
         table = schedules.levels(options.schedule, options.steps)
         self._levels = [Level(*row) for row in table.tolist()]
         whitens = options.prior == "diagonal" or space.layout == "vector"
-        self.prior = Prior(kind=options.prior if whitens and space.width else "standard", width=space.width, axis=self.axis)
+        kind, self.n_classes = options.prior if whitens and space.width else "standard", n_classes
+        self.prior = Prior(kind=kind, width=space.width, axis=self.axis, classes=n_classes)
         self.categories = Categories(space.levels)
         bounds = torch.tensor([float("inf") if c is None else c for c in space.clips])
         coordinates = [float(b.kind == "coordinates") for b in space.blocks if b.kind != "categorical" for _ in range(b.size)]
@@ -53,15 +54,17 @@ class Process(nn.Module):
     def fit(cls, space: Space, options: DiffusionOptions, x0: State, labels: Tensor | None = None) -> Process:
         """The process of training data: prior mean and covariance, category frequencies, and the law of sizes.
 
-        labels: [n] class codes, kept beside each sample's size so that `start` can draw sizes per class.
+        labels: [n] class codes (-1 unknown), for a prior per class, and kept beside each sample's size so that `start` can
+        draw sizes per class.
         """
         variable = space.variable and x0.mask is not None
-        process = cls(space=space, options=options, n_sizes=len(x0) if variable else 0)
+        n_classes = 0 if labels is None or options.prior != "per-class" else int(labels.max()) + 1
+        process = cls(space=space, options=options, n_sizes=len(x0) if variable else 0, n_classes=n_classes)
         exists = slice(None) if x0.mask is None else x0.mask.reshape(-1)
         with torch.no_grad():
             if space.width:
                 rows = x0.num.movedim(process.axis, -1).reshape(-1, space.width)
-                process.prior.fit(rows[exists], process.coordinates)
+                process.prior.fit(rows[exists], process.coordinates, labels)
             if space.levels and options.categorical_prior == "marginal":
                 process.categories.fit(x0.cat.reshape(-1, len(space.levels))[exists])
             if variable and x0.mask is not None:
@@ -72,21 +75,23 @@ class Process(nn.Module):
 
     def to_json(self) -> dict[str, Any]:
         """Plain data that `from_json` reads back; tensors travel in `state_dict`."""
-        return {"space": self.space.to_json(), "options": self.options.model_dump(), "n_sizes": len(self.sizes)}
+        facts = {"n_sizes": len(self.sizes), "n_classes": self.n_classes}
+        return {"space": self.space.to_json(), "options": self.options.model_dump(), **facts}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Process:
         """The process written by `to_json`, ready for `load_state_dict`."""
         options = DiffusionOptions(**data["options"])
-        return cls(space=Space.from_json(data["space"]), options=options, n_sizes=data["n_sizes"])
+        return cls(space=Space.from_json(data["space"]), options=options, n_sizes=data["n_sizes"], n_classes=data.get("n_classes", 0))
 
     def level(self, t: int) -> Level:
         """Signal, noise and keep probability at time t; -1 is clean data."""
         return self._levels[t + 1]
 
-    def loss(self, network: Network, x0: State, generator: torch.Generator) -> Tensor:
+    def loss(self, network: Network, x0: State, generator: torch.Generator, labels: Tensor | None = None) -> Tensor:
         """[b] losses of clean samples: mean squared error of the target plus the mean over categorical columns.
 
+        labels: [b] class codes the network is told (-1: none), which choose the prior where classes have their own.
         Times are stratified over the batch; every draw comes from `generator` (CPU). Masked positions don't count.
         """
         device = x0.num.device
@@ -96,7 +101,7 @@ class Process(nn.Module):
         with torch.autocast(device.type, enabled=False):
             a, s, keep = self.table[t + 1].view(-1, *[1] * (x0.num.ndim - 1), 3).unbind(-1)
             eps = self.project(noise, x0.mask)
-            w0 = self.project(self.prior.whiten(x0.num), x0.mask)
+            w0 = self.project(self.prior.whiten(x0.num, labels), x0.mask)
             cat = self.categories.corrupt(x0.cat, keep, uniform) if self.space.levels else x0.cat
             x_t = State(a * w0 + s * eps, cat, x0.mask)
         predicted = network(x_t, t)

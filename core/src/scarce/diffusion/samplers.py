@@ -47,6 +47,7 @@ def sample(
     generator: torch.Generator,
     grad_steps: int = 0,
     known: Known | None = None,
+    labels: Tensor | None = None,
     checkpoint: bool = False,
 ) -> State:
     """x_0 of x_T: channels in data coordinates inside the codec's range, and category codes [.., C].
@@ -55,9 +56,10 @@ def sample(
     network calls to whatever the network depends on (drawn categories pass them straight through); the values are
     those of grad_steps = 0. checkpoint: recompute network activations in the backward pass. known: values to impose,
     returned exactly; unless the prior's covariance carries them all, each step is repeated `options.resample` times (RePaint).
+    labels: [b] class codes that the network is told, which choose the prior where classes have their own.
     """
     times = grid(process.options.steps, options.steps)
-    pinned = None if known is None else pin(process, known)
+    pinned = None if known is None else pin(process, known, labels)
     repeats = 1 if pinned is None or pinned.exact else options.resample
     eta = {"ddpm": 1.0, "ddim": 0.0, "dpm++": options.eta}[options.sampler]
     call: Network = partial(checkpointed, network, use_reentrant=False) if checkpoint else network
@@ -68,7 +70,7 @@ def sample(
         with torch.set_grad_enabled(tracked and i >= len(times) - grad_steps):
             rounds = repeats if then.s > 0 else 1
             for repeat in range(rounds):
-                w0, last_x0, p = _predict(call, process, x, t, pinned)
+                w0, last_x0, p = _predict(call, process, x, t, pinned, labels)
                 d = w0
                 if options.sampler == "dpm++" and previous is not None and pinned is None and then.s > 0:
                     d = extrapolated(w0, previous[0], previous[1], now, then)
@@ -81,16 +83,18 @@ def sample(
     return State(num, process.categories.join_one_hots(p, x.cat) if grad_steps and p else x.cat, x.mask)
 
 
-def _predict(network: Network, process: Process, x: State, t: int, pinned: Pin | None) -> tuple[Tensor, Tensor, list[Tensor]]:
+def _predict(
+    network: Network, process: Process, x: State, t: int, pinned: Pin | None, labels: Tensor | None
+) -> tuple[Tensor, Tensor, list[Tensor]]:
     """x_0 whitened and in data coordinates (clipped, conditioned on known values), and per band probabilities."""
     predicted = network(x, torch.full((1,), t, device=x.num.device).expand(len(x)))
     with torch.autocast(x.num.device.type, enabled=False):
         w0 = process.project(predicted_x0(process.options.target, x.num, predicted.num.float(), process.level(t)), x.mask)
-        x0 = process.clip(process.prior.unwhiten(w0))
+        x0 = process.clip(process.prior.unwhiten(w0, labels))
         x0 = x0 if pinned is None else pinned.condition(x0, process)
         p = process.categories.probabilities(predicted.cat) if process.space.levels else []
         p = p if pinned is None else pinned.condition_categories(p)
-        return process.project(process.prior.whiten(x0), x.mask), x0, p
+        return process.project(process.prior.whiten(x0, labels), x.mask), x0, p
 
 
 def _noise(process: Process, x: State, generator: torch.Generator) -> Tensor:

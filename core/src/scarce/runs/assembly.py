@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,15 +55,33 @@ def named_components(recipe: Recipe) -> list[Named]:
     return out
 
 
-def check_needs(recipe: Recipe, catalogue: Catalogue) -> None:
-    """Raise PluginError unless every distribution under `needs` is installed; says the install line."""
+def install_lines(needs: Sequence[str]) -> list[str]:
+    """The pip line of every distribution of `needs` that is not installed; those without flags share one line.
+
+    An entry is a distribution, or pip flags and then a distribution: "--no-deps NAME". Only presence is checked, not a version.
+    """
     from importlib import metadata
 
-    for need in recipe.needs:
+    plain, flagged = [], []
+    for need in needs:
+        *flags, asked = need.split() or [""]
         try:
-            metadata.distribution(need)
-        except metadata.PackageNotFoundError:
-            raise PluginError(f"this recipe needs the distribution '{need}', which is not installed", hint=f"pip install {need}") from None
+            metadata.distribution(re.split(r"[^\w.-]", asked)[0])
+        except (metadata.PackageNotFoundError, ValueError):
+            if flags:
+                flagged.append(shlex.join(["pip", "install", *flags, asked]))
+            else:
+                plain.append(asked)
+    return ([shlex.join(["pip", "install", *plain])] if plain else []) + flagged
+
+
+def check_needs(recipe: Recipe, catalogue: Catalogue) -> None:
+    """Raise PluginError unless every distribution under `needs` is installed; says the lines that install all of them."""
+    lines = install_lines(recipe.needs)
+    if lines:
+        missing = [need for need in recipe.needs if install_lines([need])]
+        what = f"this recipe needs distributions that are not installed: {', '.join(missing)}"
+        raise PluginError(what, hint=" && ".join(lines) + "; scarce doctor RECIPE shows everything that is missing")
 
 
 def check_recipe(recipe: Recipe, catalogue: Catalogue) -> list[Named]:
@@ -69,6 +89,9 @@ def check_recipe(recipe: Recipe, catalogue: Catalogue) -> list[Named]:
     check_needs(recipe, catalogue)
     if recipe.backbone is None and recipe.generator.source is None:
         raise RecipeError("backbone: a recipe needs [backbone], or [generator] with from", hint="scarce plugins list")
+    if recipe.diffusion.prior == "per-class" and recipe.generate.guidance != 1.0:
+        what = "generate.guidance: it mixes predictions with and without a label, which need one diffusion.prior for both, not 'per-class'"
+        raise RecipeError(what, hint="--set generate.guidance=1, or --set diffusion.prior=full")
     components = named_components(recipe)
     rows = [catalogue.find(part.role, part.name) for part in components]
     if recipe.generator.source is None:

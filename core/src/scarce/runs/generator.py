@@ -66,9 +66,11 @@ class TrainedGenerator:
                 network = self._network(condition[rows])
                 part = None if known is None else known[rows.cpu()]
                 with torch.set_grad_enabled(grad_steps > 0):
-                    pieces.append(
-                        sample(network, self.process, x_T[rows], options=self.options, generator=random, grad_steps=grad_steps, known=part)
-                    )
+                    made = sample(
+                        network, self.process, x_T[rows], options=self.options, generator=random, grad_steps=grad_steps, known=part,
+                        labels=labels[rows.to(labels.device)],
+                    )  # fmt: skip
+                pieces.append(made)
                 places.append(rows)
         order = torch.argsort(torch.cat(places))
         mask = None if pieces[0].mask is None else torch.cat([p.mask for p in pieces if p.mask is not None])[order]

@@ -68,7 +68,7 @@ class Losses:
             prediction: State = self.model.backbone(x_t, t, condition, x_t.mask)
             return prediction
 
-        return self.process.loss(network, x0, generator)
+        return self.process.loss(network, x0, generator, condition.labels)
 
     def condition(self, rows: Tensor, kind: str | float, generator: torch.Generator) -> Condition:
         """The rows' own condition, NULL, or NULL with a probability (drawn apart from t and noise)."""
