@@ -7,6 +7,8 @@ import pytest
 from scarce.contract import Dataset, EvaluatorContext
 from scarce.parts import config
 from scarce.parts.detection import Detection, auc_interval
+from scarce.parts.diversity import Diversity, coverage, radii
+from scarce.parts.membership import Membership, true_positives
 from scarce.parts.privacy import Privacy, copies, holdout_share, nearest, wilson
 from scarce.runtime.runtime import SharedRuntime
 
@@ -143,3 +145,101 @@ def test_auc_interval_matches_hanley_and_mcneil():
     low, high = auc_interval(0.8, 50)
     assert (high - low) / 2 == pytest.approx(1.96 * 0.0447, rel=0.03)
     assert auc_interval(1.0, 20)[0] < 1
+
+
+def test_membership_of_fresh_rows_is_a_guess_and_of_copies_is_known():
+    inside, areas = 0, []
+    for seed in range(12):
+        data = dataset(table(1200, seed))
+        copied = data.records.iloc[:600].reset_index(drop=True)
+        found = measured(Membership(config.Membership()), context(data, synthetic=table(600, 100 + seed), bootstrap=copied))
+        area = found["synthetic", "membership_auc"]
+        inside += area.low <= 0.5 <= area.high
+        areas.append(area.value)
+        assert found["bootstrap", "membership_auc"].value > 0.999
+        assert found["bootstrap", "membership_auc"].high <= 1
+        assert area.n == 300
+    assert inside >= 10
+    assert np.mean(areas) == pytest.approx(0.5, abs=0.02)
+
+
+def test_membership_finds_drawn_rows_only_and_near_copies_too():
+    data = dataset(table(2400, 0))
+    drawn = data.records.iloc[np.random.default_rng(1).integers(1200, size=1200)].reset_index(drop=True)
+    moved = data.records.iloc[:1200].reset_index(drop=True) + 0.01 * table(1200, 3)
+    found = measured(Membership(config.Membership()), context(data, synthetic=moved, bootstrap=drawn))
+    known = 1 - math.exp(-1)  # of rows drawn with replacement, as many as there are
+    assert found["bootstrap", "membership_auc"].value == pytest.approx((1 + known) / 2, abs=0.03)
+    assert found["bootstrap", "membership_tpr"].value == pytest.approx(known, abs=0.05)
+    assert found["bootstrap", "membership_tpr"].low < known < found["bootstrap", "membership_tpr"].high
+    assert found["synthetic", "membership_auc"].value > 0.95
+
+
+def test_rows_that_repeat_each_other_or_lack_a_target_betray_nobody():
+    base = table(400, 0).round(1)
+    records = base.iloc[np.random.default_rng(2).integers(400, size=3000)].reset_index(drop=True)
+    keys = records.astype(str).agg("|".join, axis=1).to_numpy(dtype=str)
+    order = {key: i for i, key in enumerate(dict.fromkeys(keys))}
+    split = np.where(np.array([order[k] for k in keys]) % 2 == 0, "train", "test")
+    target = np.where(split == "train", np.where(np.arange(3000) % 3 == 0, None, "a"), "a")
+    odd = records.assign(x0=records.x0 + 50 * (target == None))  # noqa: E711
+    data = dataset(odd).with_(split=split, groups=keys, target=target, task="classification", classes=("a",))
+    areas = [
+        measured(Membership(config.Membership()), context(data, synthetic=table(400, s)))["synthetic", "membership_auc"] for s in (5, 6)
+    ]
+    assert all(a.low <= 0.5 <= a.high for a in areas)
+    assert areas[0].n < 120  # different rows, not 1000 repeats of them
+
+
+def test_membership_without_enough_records_says_so():
+    few = measured(Membership(config.Membership()), context(dataset(table(30, 0)), synthetic=table(30, 1)))
+    assert "needs 10 records a side" in few["synthetic", "membership_auc"].error
+    none = measured(Membership(config.Membership()), context(dataset(table(100, 0)), synthetic=table(0, 1)))
+    assert math.isnan(none["synthetic", "membership_auc"].value)
+
+
+def test_true_positives_allow_no_more_than_the_rate():
+    non_members = np.arange(1000.0)
+    scores = np.concatenate([np.full(1000, 989.5), non_members])
+    assert true_positives(scores, 0.01) == 1.0  # 990 ... 999 score above: exactly 1 %
+    assert true_positives(np.concatenate([np.full(1000, 989.0), non_members]), 0.01) == 0.0
+
+
+def test_coverage_knows_collapse_from_copies_and_fresh_rows():
+    data = dataset(table(1000, 0))
+    one = data.records.iloc[[7] * 500].reset_index(drop=True)
+    drawn = data.records.iloc[np.random.default_rng(1).integers(500, size=500)].reset_index(drop=True)
+    narrow = 0.3 * table(500, 4)
+    found = measured(Diversity(config.Diversity()), context(data, synthetic=table(500, 5), smote=one, bootstrap=drawn, marginals=narrow))
+    value = {source: found[source, "coverage"].value for source in ("synthetic", "smote", "bootstrap", "marginals")}
+    assert value["smote"] < 0.05
+    assert value["smote"] < value["marginals"] < 0.7
+    assert value["synthetic"] == pytest.approx(found["synthetic", "coverage"].floor, abs=0.04)
+    assert value["bootstrap"] > 0.97
+    assert "good privacy" in found["bootstrap", "coverage"].note
+    assert found["synthetic", "nearest_train"].value == pytest.approx(1, abs=0.15)
+    assert found["bootstrap", "nearest_train"].value == 0
+
+
+def test_coverage_agrees_with_its_definition_and_counts_ties():
+    rows, by = table(40, 0).to_numpy(), table(25, 1).to_numpy()
+    full = np.linalg.norm(rows[:, None] - rows[None], axis=2)
+    radius = np.sort(full, axis=1)[:, 3]
+    assert np.allclose(radii(rows, 3), radius)
+    assert coverage(rows, radius, by) == np.mean(
+        [(np.linalg.norm(by - row, axis=1) <= r).any() for row, r in zip(rows, radius, strict=True)]
+    )
+    same = np.zeros((20, 2))
+    assert coverage(same, radii(same, 3), same[:1]) == 1.0
+
+
+def test_records_that_were_not_delivered_cover_nothing():
+    data = dataset(table(1000, 0))
+    whole, half = context(data, synthetic=table(500, 5)), context(data, synthetic=table(250, 5)).with_(expected=500)
+    first, second = (measured(Diversity(config.Diversity()), ctx)["synthetic", "coverage"] for ctx in (whole, half))
+    assert second.value < first.value - 0.05
+    assert first.n == second.n == 500
+    empty = measured(Diversity(config.Diversity()), context(data, synthetic=table(0, 5)).with_(expected=500))
+    assert empty["synthetic", "coverage"].value == 0
+    few = measured(Diversity(config.Diversity()), context(dataset(table(8, 0)), synthetic=table(30, 1)))
+    assert "needs 10 records" in few["synthetic", "coverage"].error

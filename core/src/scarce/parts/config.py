@@ -33,3 +33,17 @@ class Detection(Options):
 
     rows: int = Field(2000, ge=10)
     folds: int = Field(3, ge=2)
+
+
+class Membership(Options):
+    """Evaluator `membership`: most records of each kind, and which nearest reference record is the usual distance."""
+
+    rows: int = Field(5000, ge=10)
+    neighbours: int = Field(5, ge=1)
+
+
+class Diversity(Options):
+    """Evaluator `diversity`: most records per side, and which nearest real record bounds a neighbourhood."""
+
+    rows: int = Field(5000, ge=10)
+    neighbours: int = Field(5, ge=1)

@@ -23,7 +23,7 @@ from scarce.contract.frozen import Frozen
 from scarce.parts.config import Privacy as PrivacyOptions
 
 Vectors = npt.NDArray[np.float64]
-_TIE = 1e-6
+TIE = 1e-6  # distances nearer than this are equal
 _CHUNK = 4_000_000  # entries of a distance block: 32 MB
 
 
@@ -44,7 +44,7 @@ def nearest(rows: Vectors, to: Vectors, k: int = 1) -> tuple[Vectors, npt.NDArra
     for start in range(0, len(rows), block):
         part = torch.from_numpy(np.ascontiguousarray(rows[start : start + block]))
         found = torch.cdist(part, reference).topk(min(k, len(to)), largest=False)
-        distances.append(torch.where(found.values <= _TIE, 0.0, found.values))  # matrix products round zero to 1e-8
+        distances.append(torch.where(found.values <= TIE, 0.0, found.values))  # matrix products round zero to 1e-8
         places.append(found.indices)
     return torch.cat(distances).numpy(), torch.cat(places).numpy()
 
@@ -65,7 +65,7 @@ def holdout_share(rows: Vectors, train: Vectors, holdout: Vectors) -> float:
     """Share of rows nearer to train than to an equally large hold-out; a tie counts half."""
     near_train = nearest(rows, train)[0][:, 0]
     near_holdout = nearest(rows, holdout)[0][:, 0]
-    tied = np.abs(near_train - near_holdout) <= _TIE
+    tied = np.abs(near_train - near_holdout) <= TIE
     return float(np.mean(np.where(tied, 0.5, near_train < near_holdout)))
 
 
@@ -81,7 +81,8 @@ class Sides(Frozen):
     equal_holdout: Vectors
 
 
-def _some(n: int, most: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+def some(n: int, most: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Positions of at most so many of n rows, in order."""
     return np.arange(n) if n <= most else np.sort(rng.choice(n, most, replace=False))
 
 
@@ -109,7 +110,7 @@ class Privacy(EvaluatorSpec):
         if synthetic is None or len(synthetic) == 0 or len(data.rows("train")) < 2 or len(data.rows("validation", "test")) < 2:
             return []
         sides = self._sides(ctx)
-        rows = _some(len(synthetic), self.options.rows, np.random.default_rng([ctx.seed, 2]))
+        rows = some(len(synthetic), self.options.rows, np.random.default_rng([ctx.seed, 2]))
         distances, places = nearest(ctx.codec.vectors(take(synthetic, rows)), sides.train)
         figures = [_histogram(distances[:, 0], nearest(sides.holdout, sides.train)[0][:, 0])]
         if self.options.nearest:
@@ -122,11 +123,11 @@ class Privacy(EvaluatorSpec):
         rng = np.random.default_rng([ctx.seed, 1])
         train = ctx.codec.vectors(take(ctx.dataset.records, ctx.dataset.rows("train")))
         holdout = ctx.codec.vectors(take(ctx.dataset.records, ctx.dataset.rows("validation", "test")))
-        rows, held = _some(len(train), self.options.rows, rng), _some(len(holdout), self.options.rows, rng)
+        rows, held = some(len(train), self.options.rows, rng), some(len(holdout), self.options.rows, rng)
         size = min(len(rows), len(held))
         return Sides(
             all_train=train, all_holdout=holdout, train=train[rows], train_rows=rows, holdout=holdout[held],
-            equal_train=train[rows[_some(len(rows), size, rng)]], equal_holdout=holdout[held[_some(len(held), size, rng)]],
+            equal_train=train[rows[some(len(rows), size, rng)]], equal_holdout=holdout[held[some(len(held), size, rng)]],
         )  # fmt: skip
 
     def _line(self, sides: Sides) -> Mapping[str, float]:
@@ -139,7 +140,7 @@ class Privacy(EvaluatorSpec):
         if len(records) == 0:
             return [Metric(name="dcr_median", value=float("nan"), source=source, error="no records")]
         every = ctx.codec.vectors(records)
-        rows = every[_some(len(every), self.options.rows, np.random.default_rng([ctx.seed, 2]))]
+        rows = every[some(len(every), self.options.rows, np.random.default_rng([ctx.seed, 2]))]
         found = nearest(rows, sides.train, 2)[0]
         share = holdout_share(rows, sides.equal_train, sides.equal_holdout)
         copied = copies(every, sides.all_train)
