@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,5 +38,17 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def show(data: object, text: str, *, as_json: bool) -> None:
-    """Print the data as JSON for programs, or the text for people."""
-    print(json.dumps(data, indent=2, ensure_ascii=False, default=str) if as_json else text)
+    """Print the data as JSON for programs (a number that is not finite becomes null), or the text for people."""
+    print(json.dumps(_strict(data), indent=2, ensure_ascii=False, allow_nan=False) if as_json else text)
+
+
+def _strict(value: Any) -> Any:
+    """What JSON can hold: arrays and their numbers as lists and numbers, unknown objects as their text."""
+    value = value.tolist() if hasattr(value, "tolist") else value
+    if isinstance(value, Mapping):
+        return {str(key): _strict(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_strict(inner) for inner in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, str | int | float | None) else str(value)

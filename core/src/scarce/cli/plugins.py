@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from textwrap import indent
 from typing import Any
 
@@ -24,7 +25,7 @@ def main(argv: list[str]) -> None:
     catalogue = read_catalogue()
     rows = [row for row in catalogue.rows if asked.role in (None, row.role)]
     if asked.action == "info":
-        facts = [{**row.to_json(), "options": _options(row)} for row in _named(catalogue, rows, asked.name)]
+        facts = [{**row.to_json(), **_options(row)} for row in _named(catalogue, rows, asked.name)]
         show(facts, "\n\n".join(map(_text, facts)), as_json=asked.json)
     else:
         ordered = sorted(rows, key=lambda row: [*ROLES, row.role].index(row.role))
@@ -44,17 +45,18 @@ def _named(catalogue: Catalogue, rows: list[Row], name: str) -> list[Row]:
     raise PluginError(f"nothing installed is called '{name}'{did_you_mean(name, known)}", hint="scarce plugins list")
 
 
-def _options(row: Row) -> list[dict[str, str]] | str:
-    """Name, type, default and meaning of each option; why not, when they can't be read."""
+def _options(row: Row) -> dict[str, Any]:
+    """options: name, type, default and meaning of each, or why they can't be read; about: what their class says of them."""
     if row.status != "ready" or not row.config:
-        return []
+        return {"options": [], "about": ""}
     from scarce.host.loading import load_config
 
     try:
         config = load_config(row)
     except ScarceError as err:
-        return str(err)
-    return [_option(name, info) for name, info in (config.model_fields if config else {}).items()]
+        return {"options": str(err), "about": ""}
+    about = inspect.cleandoc(vars(config).get("__doc__") or "")
+    return {"options": [_option(name, info) for name, info in (config.model_fields if config else {}).items()], "about": about}
 
 
 def _option(name: str, info: Any) -> dict[str, str]:
@@ -77,4 +79,6 @@ def _text(facts: dict[str, Any]) -> str:
     if options:
         cells = [(o["name"], o["type"], o["default"], o["summary"]) for o in options]
         lines += ["  options", indent(table(("name", "type", "default", "meaning"), cells), "    ")]
+    if facts["about"]:
+        lines += ["", indent(facts["about"], "    ")]
     return "\n".join(lines)

@@ -2,48 +2,57 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
-from scarce.cli.common import parser
+from scarce.cli.common import parser, show
 from scarce.errors import RecipeError
 
 
 def main(argv: list[str]) -> None:
-    """Run `run RECIPE [--data FILE] [--set KEY=VALUE …] [--preset NAME] [--out DIR]`."""
+    """Run `run RECIPE [--data FILE] [--set KEY=VALUE …] [--preset NAME] [--out DIR] [--json]`."""
     text = "Run a recipe: load, train, generate, learn, evaluate, report."
-    arguments = parser("run", text, "recipe", "--data", "--set", "--preset", "--quiet")
+    arguments = parser("run", text, "recipe", "--data", "--set", "--preset", "--quiet", "--json")
     arguments.add_argument("--out", metavar="DIR", type=Path, help="run folder (default: runs/NAME-N)")
     asked = arguments.parse_args(argv)
     from scarce.runs import api
     from scarce.runs.recipe import parse_set
 
     overrides = dict(parse_set(text) for text in asked.set)
-    _show(api.run(asked.recipe, data=asked.data, set=overrides, preset=asked.preset, out=asked.out, quiet=asked.quiet))
+    _show(api.run(asked.recipe, data=asked.data, set=overrides, preset=asked.preset, out=asked.out, quiet=asked.quiet), asked.json)
 
 
-def resume(argv: list[str]) -> None:
-    """Run `resume RUN`."""
+def resume(argv: list[str]) -> int:
+    """Run `resume RUN [--json]`; 1 when a point of a sweep is not finished."""
     text = "Continue an interrupted run where it stopped; --set must equal the run's own recipe."
-    asked = parser("resume", text, "run", "--set", "--quiet").parse_args(argv)
+    asked = parser("resume", text, "run", "--set", "--quiet", "--json").parse_args(argv)
     from scarce.runs import api
     from scarce.runs.recipe import parse_set
     from scarce.runtime.progress import Progress
 
-    _show(api.resume(asked.run, [parse_set(text) for text in asked.set], progress=Progress(quiet=asked.quiet)))
+    overrides, progress = [parse_set(text) for text in asked.set], Progress(quiet=asked.quiet)
+    if (asked.run / "sweep.json").is_file():
+        from scarce.cli.sweep import tell
+        from scarce.tools.sweep import resume_sweep
+
+        return tell(resume_sweep(asked.run, overrides, progress=progress), as_json=asked.json)
+    _show(api.resume(asked.run, overrides, progress=progress), asked.json)
+    return 0
 
 
 def evaluate(argv: list[str]) -> None:
-    """Run `evaluate RUN`."""
-    asked = parser("evaluate", "Judge the stored samples of a run again.", "run", "--quiet").parse_args(argv)
+    """Run `evaluate RUN [--json]`."""
+    asked = parser("evaluate", "Judge the stored samples of a run again.", "run", "--quiet", "--json").parse_args(argv)
     from scarce.runs import api
     from scarce.runtime.progress import Progress
 
-    _show(api.resume(asked.run, judge_again=True, progress=Progress(quiet=asked.quiet)))
+    _show(api.resume(asked.run, judge_again=True, progress=Progress(quiet=asked.quiet)), asked.json)
 
 
 def sample(argv: list[str]) -> None:
-    """Run `sample RUN -n N [--where COND …] [--prompt TEXT] [--seed N] [-o FILE]`."""
-    arguments = parser("sample", "Draw new samples from a run's generator.", "run", "--quiet")
+    """Run `sample RUN -n N [--where COND …] [--prompt TEXT] [--seed N] [-o FILE] [--json]`."""
+    arguments = parser("sample", "Draw new samples from a run's generator.", "run", "--quiet", "--json")
     arguments.add_argument("-n", type=int, default=10, help="how many (default 10)")
     arguments.add_argument("--where", metavar="COND", action="append", default=[], help="'left=yes', 'city in {Ulm,Bonn}', '30<age<40'")
     arguments.add_argument("--prompt", help="text prompt, for text-conditioned generators")
@@ -57,16 +66,30 @@ def sample(argv: list[str]) -> None:
     opened = api.load(asked.run)
     records = opened.sample(asked.n, where=asked.where, prompt=asked.prompt, seed=asked.seed, quiet=asked.quiet)
     if asked.out is not None:
-        print(opened.write(records, asked.out))
+        written = opened.write(records, asked.out)
+        show({"file": written}, str(written), as_json=asked.json)
     else:
-        print(records.to_string() if hasattr(records, "to_string") else "\n".join(map(str, records)))
+        text = records.to_string() if hasattr(records, "to_string") else "\n".join(map(str, records))
+        show(_plain(records) if asked.json else None, text, as_json=asked.json)
 
 
-def _show(run: object) -> None:
+def _plain(records: Any) -> Any:
+    """Records as JSON values: a table as one object per row."""
+    return json.loads(records.to_json(orient="records", date_format="iso")) if hasattr(records, "to_json") else list(records)
+
+
+def _show(run: Any, as_json: bool) -> None:
     from rich.console import Console
 
     from scarce.report.text import terminal_summary
 
+    if as_json:
+        results = run.results
+        verdict = results.verdict()
+        said = {"lights": dict(verdict.lights), "sentence": verdict.sentence, "reasons": dict(verdict.reasons)}
+        facts = {"folder": run.folder, "report": run.report, "name": results.name, "task": results.task, "command": results.command}
+        show({**facts, "verdict": said, "metrics": run.metrics, "cost": results.cost}, "", as_json=True)
+        return
     console = Console()
-    console.print(terminal_summary(run.results))  # type: ignore[attr-defined]
-    console.print(f"report: {run.report}", soft_wrap=True, highlight=False)  # type: ignore[attr-defined]
+    console.print(terminal_summary(run.results))
+    console.print(f"report: {run.report}", soft_wrap=True, highlight=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,13 @@ from scarce.catalogue.catalogue import Row
 from scarce.contract.dataset import Dataset
 from scarce.errors import RunError
 from scarce.files import file_hash, read_json, write_bytes, write_json
+from scarce.runs.folder import children
 from scarce.runtime.device import machine
+
+ONCE = ("model/", "shared/", "samples/shards/", "recipe.", "data.json", "parents.json", "input.parquet")
+"""What a run writes once and only reads from then on."""
+
+REPORT = ("README.md", "report.")
 
 
 def distribution_hash(name: str) -> str:
@@ -75,16 +81,58 @@ def record_data(folder: Path, dataset: Dataset) -> None:
     write_json(path, {**facts, "splits": splits, "schema": dict(dataset.schema)})
 
 
+def generator_hash(folder: Path) -> str:
+    """Hash of the content of a run's `model/`."""
+    hashes = {str(p.relative_to(folder)): file_hash(p) for p in sorted((folder / "model").rglob("*")) if p.is_file()}
+    return hashlib.sha256(repr(sorted(hashes.items())).encode()).hexdigest()
+
+
 def record_parent(folder: Path, source: str, parent: Path) -> None:
     """Copy a parent's recipe, lock and content hash into parents.json; a changed parent is a RunError naming it."""
-    hashes = {str(p.relative_to(parent)): file_hash(p) for p in sorted((parent / "model").rglob("*")) if p.is_file()}
-    digest = hashlib.sha256(repr(sorted(hashes.items())).encode()).hexdigest()
+    digest = generator_hash(parent)
     path = folder / "parents.json"
     kept = read_json(path) if path.is_file() else {}
     if source in kept and kept[source]["sha256"] != digest:
         raise RunError(f"parent {source} ({parent}) has changed since this run began", hint="start a new run from the changed parent")
+    if source in kept:
+        return
     facts = {"recipe": read_json(parent / "recipe.resolved.json"), "lock": read_json(parent / "plugins.lock.json"), "sha256": digest}
     write_json(path, {**kept, source: facts})
+
+
+def final_files(folder: Path) -> list[str]:
+    """Relative names of the files of a run folder that `hashes.json` covers.
+
+    Left out: the file itself, hidden drafts and checkpoints; of child runs only their `hashes.json`, which covers the rest.
+    """
+    found = (p for p in folder.rglob("*") if p.is_file() and p != folder / "hashes.json")
+    names = [p.relative_to(folder) for p in found]
+    mine = (n for n in names if n.parts[0] not in ("checkpoints", "arms") and not any(part.startswith(".") for part in n.parts))
+    kids = (n for n in names if n.parts[0] == "arms" and len(n.parts) == 4 and n.name == "hashes.json")
+    return sorted(n.as_posix() for n in (*mine, *kids))
+
+
+def seal(folder: Path, written: Callable[[str], bool] = lambda name: not name.startswith(ONCE)) -> None:
+    """Write hashes.json: SHA-256 of every final file by name.
+
+    In a folder that has hashes already only those of files `written` just now are renewed, so that going on with a damaged run
+    does not declare the damage right.
+    """
+    path = folder / "hashes.json"
+    known: dict[str, str] = read_json(path) if path.is_file() else {}
+    kept = {name: digest for name, digest in known.items() if not written(name)}
+    fresh = {name: file_hash(folder / name) for name in final_files(folder) if not known or written(name)}
+    write_json(path, dict(sorted({**kept, **fresh}.items())))
+
+
+def seal_report(folder: Path) -> None:
+    """Renew the hashes of what a report writes, and seal finished children that were killed just before."""
+    homes = [home for home in children(folder) if home != folder]
+    for home in homes:
+        if not (home / "hashes.json").is_file():
+            seal(home)
+    renewed = (*REPORT, "metrics.json", "plugins.lock.json", "arms/") if homes else REPORT
+    seal(folder, lambda name: name.startswith(renewed))
 
 
 def command(recipe_name: str, overrides: Sequence[tuple[str, Any]], preset: str | None, data: str | None) -> str:

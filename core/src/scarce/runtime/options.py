@@ -10,7 +10,10 @@ from scarce.contract.options import Options
 
 
 class RuntimeOptions(Options):
-    """device and precision "auto" pick what is fast here; threads 0 uses every core; memory bounds resident models."""
+    """device and precision "auto" pick what is fast here; threads 0 uses every core; memory bounds resident models.
+
+    trackers: experiment trackers by accelerate's names, such as "tensorboard".
+    """
 
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
@@ -18,3 +21,4 @@ class RuntimeOptions(Options):
     memory_gb: float | None = Field(default=None, gt=0)
     executor: str = "local"
     checkpoint_seconds: float = Field(default=20.0, ge=0)
+    trackers: tuple[str, ...] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from scarce.runtime.fit import GUARD, Loop, rate_at
 from scarce.runtime.options import RuntimeOptions
 from scarce.runtime.progress import Advance, Progress
 from scarce.runtime.residency import Residency
+from scarce.runtime.trackers import Trackers
 
 Notify = Callable[[str, int, Mapping[str, Any]], None]
 
@@ -38,6 +39,7 @@ class SharedRuntime:
         self.seed = seed
         self.folder = folder
         self.progress = progress or Progress(quiet=True)
+        self._trackers = Trackers(self.options.trackers if folder else (), folder or Path(), self.progress.say)
         self.device = pick_device(self.options.device)
         self.precision = pick_precision(self.options.precision, self.device)
         self.threads = set_threads(self.options.threads)
@@ -68,11 +70,16 @@ class SharedRuntime:
         return self._residency.resident(*modules)
 
     def log(self, facts: Mapping[str, Any]) -> None:
-        """One line of metrics.jsonl, and the `step_finished` event."""
+        """One line of metrics.jsonl, to the trackers, and the `step_finished` event."""
+        self._trackers.log(facts)
         if self.folder is not None:
             with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
                 file.write(json.dumps(dict(facts)) + "\n")
         self._notify("step_finished", int(facts.get("step", 0)), facts)
+
+    def finish(self, metrics: Sequence[Mapping[str, Any]]) -> None:
+        """The run is over: its metrics go to the trackers, which are closed."""
+        self._trackers.finish(metrics)
 
     def fit(self, fitting: Fitting) -> Fitted:
         """Train `fitting.model` in place for the phase's budget, on this run's device, and say how it went.
