@@ -71,6 +71,16 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise RunError(f"{path} is damaged: {error}", hint=f"rm {path}, then scarce resume the run") from None
 
 
+def read_safetensors(path: Path) -> dict[str, Tensor]:
+    """Tensors of any safetensors file; a missing or damaged one is a RunError naming it."""
+    try:
+        return load(path.read_bytes())
+    except FileNotFoundError:
+        raise RunError(f"{path} is missing", hint=f"ls {path.parent}") from None
+    except (SafetensorError, ValueError) as error:
+        raise RunError(f"{path} is damaged: {error}", hint=f"ls -l {path.parent}") from None
+
+
 def file_hash(path: Path) -> str:
     """SHA-256 of a file's bytes, hex."""
     digest = hashlib.sha256()

@@ -13,7 +13,7 @@ from torch import nn
 
 from scarce.contract.contexts import PlanContext
 from scarce.contract.dataset import Dataset, take
-from scarce.contract.plan import BASE, Budget, Phase, Plan, Term
+from scarce.contract.plan import BASE, Adapter, Budget, Phase, Plan, Term
 from scarce.contract.protocols import Codec
 from scarce.contract.space import Space, State
 from scarce.errors import PlanError
@@ -116,13 +116,18 @@ def make_plan(recipe: Recipe, model: Model, dataset: Dataset, codec: Codec) -> P
     return fold(plan, model.scope, dataset, model.targets, data=data, space=codec.space, modules=modules)
 
 
+def _shown(adapter: Adapter) -> str:
+    facts = ", ".join(f"{k} {v:g}" for k, v in adapter.options.items() if isinstance(v, int | float) and v)
+    return f"{adapter.name}@{adapter.target}" + (f" ({facts})" if facts else "")
+
+
 def rows(plan: Plan) -> list[dict[str, Any]]:
     """The plan as printable rows, one per phase."""
     leaves = {p.name for p in plan.leaves()}
     return [
         {
             "phase": p.name, "start": p.start, "rows": ", ".join(f"{t.name}: {t.rows}/{t.condition}" for t in p.terms),
-            "trainable": ", ".join(p.trainable), "adapters": ", ".join(f"{a.name}@{a.target}" for a in p.adapters),
+            "trainable": ", ".join(p.trainable), "adapters": ", ".join(map(_shown, p.adapters)),
             "update": p.update, "before": ", ".join(m.name for m in p.before),
             "budget": f"{p.budget.steps} x {p.budget.batch} at {p.budget.rate:g}",
             "serves": str(p.serves) if p.name in leaves else "-",

@@ -1,0 +1,80 @@
+"""Strategy `lora`: every leaf of the plan trains low-rank adapters instead of the target's own weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from scarce.contract import AdaptContext, Adapter, AdapterHandle, Plan, PlanContext, StrategySpec, hookimpl
+from scarce.errors import PlanError, RecipeError, did_you_mean
+from scarce_lora.adapter import PREFIX, attach, read_peft
+from scarce_lora.config import Lora as LoraOptions
+from scarce_lora.layers import linear_layers
+from scarce_lora.rank import rank_of_data
+
+
+class Lora(StrategySpec):
+    """Low-rank adaptation (Hu et al., arXiv 2106.09685) of backbone and conditioners."""
+
+    def __init__(self, options: LoraOptions) -> None:
+        self.options = options
+
+    @hookimpl
+    def strategy_amend_plan(self, ctx: PlanContext) -> Plan:
+        """Adapters on every leaf; of the targets' own weights only fresh ones train on.
+
+        Raises PlanError for a target that is not there or has no such layer, RecipeError for a rank above a layer's size.
+        """
+        adapters = tuple(
+            Adapter(name=f"{ctx.path}-{t}", target=t, owner=ctx.path, options=self._options(ctx, t)) for t in self.options.targets
+        )
+        plan = ctx.plan
+        for leaf in plan.leaves():
+            trainable = tuple(f"{path}:fresh" if path in self.options.targets else path for path in leaf.trainable)
+            plan = plan.replace(leaf.name, adapters=(*leaf.adapters, *adapters), trainable=trainable)
+        return plan
+
+    @hookimpl
+    def strategy_adapt(self, ctx: AdaptContext) -> AdapterHandle:
+        """The adapter of one target, with the weights of `source` if there is one."""
+        options = ctx.adapter.options
+        names = list(linear_layers(ctx.module, options["layers"]))
+        made = {k: options[k] for k in ("rank", "alpha", "dropout")}
+        handle = attach(ctx.module, names, name=ctx.adapter.name, seed=ctx.generator.initial_seed(), **made)
+        if options.get("source"):
+            handle.load(read_peft(Path(options["source"]))[1])
+        return handle
+
+    def _options(self, ctx: PlanContext, target: str) -> Mapping[str, Any]:
+        """Rank, alpha, dropout and ends of layer names of one target's adapter, checked against its layers."""
+        if target not in ctx.targets:
+            what = f"{ctx.path}.targets: there is no '{target}'{did_you_mean(target, ctx.targets)}; there are {', '.join(ctx.targets)}"
+            raise PlanError(what, hint=f"--set '{ctx.path}.targets=[\"backbone\"]'")
+        asked = self.options
+        facts: dict[str, Any] = {"rank": 0, "alpha": asked.alpha, "dropout": asked.dropout, "layers": list(asked.modules)}
+        if asked.source is not None:
+            folder = Path(asked.source.removeprefix("path:"))
+            config, weights = read_peft(folder)
+            layers = {n.removeprefix(PREFIX).rsplit(".lora_", 1)[0] for n in weights}
+            facts |= {"rank": config["r"], "alpha": config["lora_alpha"], "layers": sorted(layers), "source": str(folder)}
+        found = linear_layers(ctx.modules[target], facts["layers"])
+        if not found:
+            ends = ", ".join(asked.modules) or "any"
+            what = f"{ctx.path}.modules: {target} has no linear layer named {ends}"
+            raise PlanError(what, hint=f"--set {ctx.path}.modules=[] takes every linear layer")
+        narrow = min(found, key=lambda n: min(found[n].in_features, found[n].out_features))
+        most = min(found[narrow].in_features, found[narrow].out_features)
+        facts["rank"] = facts["rank"] or self._rank(ctx, most)
+        if facts["rank"] > most:
+            shape = f"{found[narrow].in_features} × {found[narrow].out_features}"
+            what = f"{ctx.path}.rank: {facts['rank']} is larger than layer {narrow} of {target} ({shape})"
+            raise RecipeError(what, hint=f"--set {ctx.path}.rank={min(16, most)}")
+        return {**facts, "alpha": facts["alpha"] or float(facts["rank"])}
+
+    def _rank(self, ctx: PlanContext, most: int) -> int:
+        if isinstance(self.options.rank, int):
+            return self.options.rank
+        if ctx.data is None or ctx.space is None:
+            raise PlanError(f"{ctx.path}.rank: the rule '{self.options.rank}' needs training rows", hint=f"--set {ctx.path}.rank=16")
+        return rank_of_data(ctx.data, ctx.space, self.options.rank, self.options.share, min(self.options.max_rank, most))

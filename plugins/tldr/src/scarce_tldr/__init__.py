@@ -1,0 +1,1 @@
+"""Tables denoised by a pretrained BERT, for scarce."""
