@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 from collections.abc import Callable, Mapping
@@ -13,26 +14,32 @@ from typing import Any
 from scarce.catalogue.catalogue import Catalogue
 from scarce.contract.plan import Phase
 from scarce.contract.results import Figure
+from scarce.errors import RunError, ScarceError
 from scarce.files import read_json, write_json
 from scarce.host.loading import load_target
 from scarce.report.results import Results
 from scarce.report.statistics import Child
 from scarce.report.write import write_report
 from scarce.runs.assembly import check_recipe
-from scarce.runs.folder import children, read_recipe, write_recipe
-from scarce.runs.provenance import write_card
+from scarce.runs.folder import children, read_recipe, refuse_changes, write_recipe
+from scarce.runs.provenance import seal_report, write_card
 from scarce.runs.recipe import with_arm
 from scarce.runs.run import Job, execute
 from scarce.runs.sections import Recipe
 from scarce.runtime.executor import Executor
 from scarce.runtime.progress import Progress
+from scarce.runtime.trackers import check_trackers
 
+SWEEP_FILE, ERROR_FILE = "sweep.json", "error.json"
 GENERATOR_SECTIONS = ("seed", "data", "backbone", "conditioner", "diffusion", "generator")
 
 
 @dataclass
 class Experiment:
-    """A whole run as a person asked for it: one recipe, its arms and seeds, one folder."""
+    """A whole run as a person asked for it: one recipe, its arms and seeds, one folder.
+
+    sweep: the arms are points of a sweep: each has a folder of its own, and one that fails is noted there and left behind.
+    """
 
     name: str
     recipe: Recipe
@@ -42,11 +49,12 @@ class Experiment:
     memory: Any = None
     progress: Progress = field(default_factory=lambda: Progress(quiet=True))
     judge_again: bool = False
+    sweep: bool = False
 
     def jobs(self) -> list[Job]:
         """One job per arm and seed; a single one lives in the folder itself."""
         arms: list[tuple[str, Mapping[str, Any]]] = [(arm.name, arm.overrides) for arm in self.recipe.arm] or [("main", {})]
-        single = len(arms) * self.recipe.seeds == 1
+        single = len(arms) * self.recipe.seeds == 1 and not self.sweep
         out = []
         for name, overrides in arms:
             for seed in range(self.recipe.seed, self.recipe.seed + self.recipe.seeds):
@@ -73,29 +81,56 @@ class Experiment:
 
 def start(experiment: Experiment) -> Results:
     """Check the recipe, write it, carry out every child, and write the one report."""
+    prepare(experiment)
+    return proceed(experiment)
+
+
+def prepare(experiment: Experiment) -> None:
+    """Check the recipe of every child before anything is written, then write them all; a child begun under another is a RunError."""
     for job in experiment.jobs():
         check_recipe(job.recipe, experiment.catalogue)
+        check_trackers(job.recipe.runtime.trackers)
+        if job.folder != experiment.folder and (job.folder / "recipe.resolved.json").is_file():
+            refuse_changes(job.folder, read_recipe(job.folder)[0], job.recipe)
     facts = {"name": experiment.name, "command": experiment.command, "version": metadata.version("scarce")}
     experiment.folder.mkdir(parents=True, exist_ok=True)
     write_recipe(experiment.folder, experiment.recipe, facts)
     for job in experiment.jobs():
         if job.folder != experiment.folder:
             write_recipe(job.folder, job.recipe, facts)
-    return proceed(experiment)
 
 
 def proceed(experiment: Experiment) -> Results:
     """Carry out the children that are not finished, then report; what `start` and `resume` share."""
+    if (experiment.folder / SWEEP_FILE).is_file():
+        what = f"{experiment.folder} is a sweep, whose points are runs of their own"
+        raise RunError(what, hint=f"scarce resume {experiment.folder}, or name one of {experiment.folder}/arms/*/*")
+    carry_out(experiment)
+    return report(experiment.folder)
+
+
+def carry_out(experiment: Experiment) -> None:
+    """Execute every child that is not finished; in a sweep a ScarceError goes into the child's error.json and the rest goes on."""
     jobs = experiment.jobs()
 
-    def carry_out(numbered: tuple[int, Job]) -> None:
+    def one(numbered: tuple[int, Job]) -> None:
         number, job = numbered
         job.progress.prefix = f"[{number}/{len(jobs)}] " if len(jobs) > 1 else ""
-        execute(job)
+        failure, fresh = job.folder / ERROR_FILE, not (job.folder / "metrics.json").is_file()
+        try:
+            execute(job)
+            failure.unlink(missing_ok=True)
+        except ScarceError as error:
+            if not experiment.sweep:
+                raise
+            write_json(failure, {"error": error.message})
+            job.progress.say(f"{job.progress.prefix}{job.arm}, seed {job.recipe.seed} failed: {error.message}")
+        finally:
+            if fresh:
+                gc.collect()  # a model holds itself in cycles; children must not add up
 
     executor: Executor = load_target(experiment.catalogue.find("executor", experiment.recipe.runtime.executor))()
-    executor.map(carry_out, list(enumerate(jobs, 1)))
-    return report(experiment.folder)
+    executor.map(one, list(enumerate(jobs, 1)))
 
 
 def collect(folder: Path) -> Results:
@@ -104,7 +139,7 @@ def collect(folder: Path) -> Results:
     homes = children(folder)
     results = [read_json(home / "metrics.json") for home in homes]
     data = read_json(homes[0] / "data.json")
-    kids = [Child(arm=r["arm"], seed=r["seed"], metrics=r["metrics"], cost=r["cost"], counts=r["counts"]) for r in results]
+    kids = [Child(**{key: r.get(key, ()) for key in ("arm", "seed", "metrics", "cost", "counts", "curve")}) for r in results]
     return Results(
         name=facts["name"], summary=recipe.summary, children=kids, task=data["task"], command=facts["command"],
         data_card={k: data[k] for k in ("name", "rows", "task", "target", "classes", "notes", "sha256")},
@@ -123,4 +158,5 @@ def report(folder: Path) -> Results:
     card = {**out.data_card, "name": out.name, "source": out.data_card["name"], "samples": samples, "command": out.command}
     write_card(folder, card, out.summary)
     write_report(folder, out)
+    seal_report(folder)
     return out

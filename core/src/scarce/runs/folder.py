@@ -32,14 +32,14 @@ def new_folder(name: str, out: Path | None) -> Path:
 
 
 def plain(recipe: Recipe) -> dict[str, Any]:
-    """The recipe as plain data without empty values, as it is written to TOML."""
+    """The recipe as plain data without empty values, as it is written to TOML; its sweep has become overrides or arms."""
 
     def clean(value: Any) -> Any:
         if isinstance(value, dict):
             return {k: clean(v) for k, v in value.items() if v is not None}
         return [clean(v) for v in value] if isinstance(value, list) else value
 
-    out: dict[str, Any] = clean(recipe.model_dump(mode="json", by_alias=True))
+    out: dict[str, Any] = clean(recipe.model_dump(mode="json", by_alias=True, exclude={"sweep"}))
     return out
 
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from scarce.catalogue.catalogue import Catalogue
 from scarce.errors import RecipeError
 from scarce.host.loading import explain
-from scarce.runs.sections import Recipe
+from scarce.runs.sections import Recipe, Sweep
 
 PLURAL = ("arm", "conditioner", "strategy", "evaluator", "lifecycle")
 
@@ -76,19 +76,34 @@ def _item(items: list[Any], part: str, key: str) -> Any:
 
 
 def resolve(raw: Mapping[str, Any], *, preset: str | None = None, overrides: Sequence[tuple[str, Any]] = ()) -> Recipe:
-    """The recipe after preset and overrides; every mistake is a RecipeError that starts with its recipe path."""
+    """The recipe after preset, the default levels of its sweep, and overrides.
+
+    Every mistake is a RecipeError that starts with its recipe path.
+    """
     data = deepcopy(dict(raw))
     presets = data.pop("preset", {})
     if preset and preset not in presets and preset != "quick":
         raise RecipeError(f"preset '{preset}' is not one of {', '.join(presets) or 'none'}", hint="scarce recipes")
-    for key, value in flatten(presets.get(preset or "quick", {})):
-        override(data, key, value)
-    for key, value in overrides:
+    chosen = flatten(presets.get(preset or "quick", {}))
+    sweep = read_sweep(data, [*chosen, *overrides])
+    for key, value in [*chosen, *flatten(sweep.overrides(sweep.settle({}))), *overrides]:
         override(data, key, value)
     try:
         return Recipe.model_validate(data)
     except ValidationError as error:
         raise RecipeError(explain(error, Recipe, data, ""), hint="scarce recipes, or docs/recipes.md for every key") from None
+
+
+def read_sweep(raw: Mapping[str, Any], overrides: Sequence[tuple[str, Any]] = ()) -> Sweep:
+    """The section [sweep] alone, under those of the overrides that mean it."""
+    data = {"sweep": deepcopy(raw.get("sweep", {}))}
+    for key, value in overrides:
+        if key.partition(".")[0] == "sweep":
+            override(data, key, value)
+    try:
+        return Sweep.model_validate(data["sweep"])
+    except ValidationError as error:
+        raise RecipeError(explain(error, Sweep, data["sweep"], "sweep"), hint="docs/comparing.md") from None
 
 
 def flatten(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
@@ -102,7 +117,7 @@ def flatten(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]
 
 def with_arm(recipe: Recipe, overrides: Mapping[str, Any]) -> Recipe:
     """The recipe of one arm: its overrides applied, no arms left."""
-    data = recipe.model_dump(mode="json", by_alias=True)
+    data = recipe.model_dump(mode="json", by_alias=True, exclude={"sweep"})
     data["arm"] = []
     return resolve(data, overrides=flatten(dict(overrides)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -22,6 +23,38 @@ class Arm(BaseModel):
     def overrides(self) -> dict[str, Any]:
         """Recipe path -> value."""
         return dict(self.model_extra or {})
+
+
+class Factor(Options):
+    """One factor of a sweep: named levels, the first of which is the default.
+
+    when: earlier factor -> its levels at which this one applies; elsewhere it has no level at all.
+    """
+
+    name: str = Field(pattern=r"^[\w.+-]+$")
+    level: tuple[Arm, ...] = Field(min_length=1)
+    when: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+
+
+class Sweep(Options):
+    """Which points `scarce sweep` runs: a grid, or one factor at a time; `cross` are varied with everything all the same."""
+
+    one_at_a_time: bool = False
+    cross: tuple[str, ...] = ()
+    factor: tuple[Factor, ...] = ()
+
+    def settle(self, levels: Mapping[str, str]) -> dict[str, str]:
+        """Factor -> level without the factors whose `when` does not hold; a factor not named is at its default."""
+        out: dict[str, str] = {}
+        for factor in self.factor:
+            if all(out.get(name) in allowed for name, allowed in factor.when.items()):
+                out[factor.name] = levels.get(factor.name, factor.level[0].name)
+        return out
+
+    def overrides(self, levels: Mapping[str, str]) -> dict[str, Any]:
+        """What these levels set, by recipe path; later factors win."""
+        chosen = [level for f in self.factor for level in f.level if level.name == levels.get(f.name)]
+        return {key: value for level in chosen for key, value in level.overrides.items()}
 
 
 class Data(Options):
@@ -92,3 +125,4 @@ class Recipe(Options):
     evaluator: tuple[Named, ...] = ()
     lifecycle: tuple[Named, ...] = ()
     runtime: RuntimeOptions = RuntimeOptions()
+    sweep: Sweep = Sweep()

@@ -1,0 +1,144 @@
+"""A sweep as tables for people, and as one HTML file that opens offline; everything in it is escaped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+from scarce.contract.frozen import Frozen
+from scarce.report.results import SHARES, shown
+from scarce.report.statistics import FEWEST_SEEDS, MAIN_METRIC, TOO_FEW, Comparison, label, t_interval
+from scarce.tools.sweep_results import Effect, Place, Result, effects, over_seeds, places
+
+_STYLE = """body { font: 15px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 1200px; padding: 20px; color: #1d2129; }
+h2 { font-size: 1.1rem; margin: 26px 0 6px; } .note { color: #5b6470; font-size: .88rem; } .scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums; }
+th, td { padding: 5px 9px; text-align: left; border-bottom: 1px solid #e3e6eb; }
+code { display: block; overflow-x: auto; background: #f0f2f5; padding: 9px; }"""
+_POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; font-src data:"
+
+
+class Block(Frozen):
+    """A table with a title and a note; without a head it is the note alone."""
+
+    title: str
+    head: Sequence[str] = ()
+    rows: Sequence[Sequence[str]] = ()
+    note: str = ""
+
+
+def blocks(found: Sequence[Result], facts: Mapping[str, Any]) -> list[Block]:
+    """The numbers as tables: one per factor, wins and losses across tables, the Pareto front, and what is not finished."""
+    made = effects(found, facts)
+    out = [Block(title="Notes", note=_note(found, made, facts["metric"]))]
+    columns = ("seeds", "score", "% of real", "correlation distance", "hold-out share", "trainable", "train CPU s", "not finished")
+    for factor, levels in facts["factors"].items():
+        rows = [(e.table, *_line(e, facts["metric"]), *_difference(e.against)) for e in made if e.factor == factor]
+        head = ("table", "level", *columns, f"score − {levels[0]}", "verdict")
+        out += [Block(title=factor, head=head, rows=rows)] if rows else []
+    if len({r.table for r in found}) > 1:
+        counted = ("factor", "level", "better", "worse", "no evidence", "too few", "mean above / below")
+        out.append(Block(title="Across tables", head=counted, rows=_across(made), note="How many tables; nothing is pooled over tables."))
+    front = [(p.table, p.point, shown(p.score, facts["metric"]), shown(p.cost)) for p in places(found, facts) if p.front]
+    said = "Per table, means over seeds; no other point is as good at no more cost."
+    out.append(Block(title="Pareto front", head=("table", "point", "score", facts["cost"]), rows=front, note=said))
+    failed = [(r.point, str(r.seed), r.status, r.error) for r in found if r.status != "done"]
+    return out + ([Block(title="Not finished", head=("point", "seed", "status", "why"), rows=failed)] if failed else [])
+
+
+def _note(found: Sequence[Result], made: Sequence[Effect], metric: str) -> str:
+    names = [metric] if metric else dict.fromkeys(MAIN_METRIC.get(r.task, "") for r in found)
+    claims = sum(e.against is not None and e.against.n >= FEWEST_SEEDS for e in made)
+    return (
+        f"score: {' or '.join(label(name) for name in names if name) or 'none'} of what is trained on synthetic rows, on real test rows; "
+        "±: 95 % t-interval over seeds, each seed the mean over its points. Differences are paired by seed and point; "
+        f"{claims} comparisons, verdicts hold for all together (Holm); under {FEWEST_SEEDS} seeds: {TOO_FEW}."
+    )
+
+
+def _line(effect: Effect, metric: str) -> tuple[str, ...]:
+    found = effect.members
+    size = over_seeds(found, [r.cost("trainable") for r in found])
+    return (
+        effect.level,
+        str(len({r.seed for r in found if r.status == "done"})),
+        _cell(found, [r.value(metric) for r in found], metric),
+        _cell(found, [r.of_real(metric) for r in found], SHARES[0]),
+        _cell(found, [r.value("correlation_distance") for r in found]),
+        _cell(found, [r.value("holdout_share") for r in found], "holdout_share"),
+        f"{np.mean(size):,.0f}" if size else "–",
+        _cell(found, [r.cost("train_cpu_seconds") for r in found]),
+        str(sum(r.status != "done" for r in found) or ""),
+    )
+
+
+def _cell(members: Sequence[Result], values: Iterable[float], name: str = "") -> str:
+    """Mean and interval over seeds, written as numbers of that metric are."""
+    means = over_seeds(members, values)
+    span = t_interval(means)
+    return shown(float(np.mean(means)) if means else None, name) + (f" ± {shown((span[1] - span[0]) / 2, name)}" if span else "")
+
+
+def _difference(c: Comparison | None) -> tuple[str, str]:
+    if c is None:
+        return "", ""
+    if c.n < FEWEST_SEEDS:
+        return ", ".join(f"{d:+.3f}" for d in c.differences), c.verdict
+    return f"{c.mean:+.3f} [{c.low:+.3f}, {c.high:+.3f}]", c.verdict
+
+
+def _across(made: Sequence[Effect]) -> list[tuple[str, ...]]:
+    by: dict[tuple[str, str], list[Comparison]] = {}
+    for e in made:
+        by.setdefault((e.factor, e.level), []).extend([e.against] if e.against else [])
+    return [
+        (*key, *(str(sum(c.verdict == word for c in found)) for word in ("better", "worse", "no evidence", TOO_FEW)),
+         f"{sum(c.mean > 0 for c in found)} / {sum(c.mean < 0 for c in found)}")
+        for key, found in by.items() if found
+    ]  # fmt: skip
+
+
+def page(found: Sequence[Result], facts: Mapping[str, Any]) -> str:
+    """The HTML; the plot needs plotly and is left out without it."""
+    title, score, cost = f"Sweep of {facts['name']}", label(facts["metric"] or "score"), facts["cost"]
+    body = [f"<h1>{escape(title)}</h1><code>{escape(facts['command'])}</code>", *map(_html, blocks(found, facts))]
+    traces = _traces(places(found, facts))
+    if traces and find_spec("plotly") is not None:
+        from plotly.offline import get_plotlyjs
+
+        axes = {"xaxis": {"title": {"text": escape(cost)}}, "yaxis": {"title": {"text": escape(score)}}}
+        data = json.dumps({"data": traces, "layout": {**axes, "height": 460}}).replace("<", "\\u003c")
+        code = get_plotlyjs().replace("</script", "<\\/script")
+        body.append(f'<h2>{escape(score)} against {escape(cost)}</h2><div id="plot"></div><script>{code}</script>')
+        body.append(f"<script>const made = {data}; Plotly.newPlot('plot', made.data, made.layout, {{responsive: true}});</script>")
+    head = f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{_POLICY}"><title>{escape(title)}</title>'
+    return f'<!DOCTYPE html>\n<html lang="en"><head>{head}<style>{_STYLE}</style></head><body>\n' + "\n".join(body) + "\n</body></html>\n"
+
+
+def _html(block: Block) -> str:
+    note = f'<p class="note">{escape(block.note)}</p>' if block.note else ""
+    if not block.head:
+        return note
+    lines = [_row("th", block.head), *(_row("td", row) for row in block.rows)]
+    return f'<h2>{escape(block.title)}</h2>{note}<div class="scroll"><table>{"".join(lines)}</table></div>'
+
+
+def _row(tag: str, cells: Iterable[str]) -> str:
+    return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+
+
+def _traces(found: Sequence[Place]) -> list[dict[str, Any]]:
+    """Per table every point as a dot, and the front as a line through its points."""
+    out: list[dict[str, Any]] = []
+    for table in dict.fromkeys(p.table for p in found):
+        mine = sorted((p for p in found if p.table == table), key=lambda p: p.cost)
+        front = [p for p in mine if p.front]
+        for name, ps, mode in ((table, mine, "markers"), (f"{table}: front", front, "lines")):
+            places = {"x": [p.cost for p in ps], "y": [p.score for p in ps], "text": [escape(p.point) for p in ps]}
+            out.append({"type": "scatter", "name": escape(name), "mode": mode, **places, "line": {"shape": "hv"}})
+    return out
