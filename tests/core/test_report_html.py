@@ -105,6 +105,24 @@ def test_tables_stand_synthetic_beside_baselines():
     assert "broke" in by_section["fidelity"].failures[0]
 
 
+def test_the_report_says_what_synthetic_rows_were_worth(tmp_path):
+    subset = [
+        {**Metric(name="macro_f1", value=v, source=f"real/{p}").to_json(), "rows": 800 // p} for p, v in ((8, 0.5), (4, 0.6), (2, 0.68))
+    ]
+    made = results()
+    made = made.with_(children=[child.with_(curve=subset, counts={"labelled": 800}) for child in made.children])
+    page = body(write_report(tmp_path, made).read_text())
+    plots = json.loads(re.search(r'id="plots">(.*?)</script>', page, re.S).group(1))
+    assert [trace["name"] for trace in plots["plot-1"]["traces"]] == ["real only", "one seed", "synthetic", "real + synthetic"]
+    assert plots["plot-1"]["traces"][0]["x"] == [100, 200, 400, 800]
+    console = Console(width=140, record=True, file=io.StringIO())
+    console.print(terminal_summary(made))
+    for text in (page, console.export_text()):
+        assert "The synthetic rows were worth about" in text
+        assert "real/8" not in text
+    assert page.index("The synthetic rows were worth") < page.index("<table")
+
+
 def test_plain_text_where_plotly_is_absent(tmp_path, monkeypatch):
     write_report(tmp_path, results())
     monkeypatch.setattr(write, "find_spec", lambda name: None)

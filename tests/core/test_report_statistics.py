@@ -133,6 +133,33 @@ def test_the_private_light(facts, light):
     assert judge(children([privacy(**facts)]), "none").lights["private"] == light
 
 
+@pytest.mark.parametrize(
+    ("areas", "n", "light"),
+    [
+        ((0.5,), 500, "green"),
+        ((0.56,), 500, "green"),  # reaches down to 0.52
+        ((0.58,), 500, "amber"),
+        ((0.58,), 50, "green"),  # 50 records a side say little
+        ((0.82,), 500, "red"),
+        ((0.4,), 500, "green"),
+        ((0.54, 0.55, 0.54, 0.55, 0.54), 500, "amber"),  # no seed alone, but all together
+        ((0.62, 0.7), 500, "red"),  # two seeds' own interval would reach 0.15
+        ((1.0,), 20, "red"),
+    ],
+)
+def test_the_private_light_sees_an_attacker_who_tells_members(areas, n, light):
+    kids = children([[*privacy(), metric("membership_auc", area, direction="target", target=0.5, n=n)] for area in areas])
+    verdict = judge(kids, "none")
+    assert verdict.lights["private"] == light
+    assert "an attacker tells training from hold-out rows" in verdict.reasons["private"]
+
+
+def test_a_copy_that_only_an_attacker_sees_is_flagged():
+    kids = children([[metric("membership_auc", 0.5, n=500), metric("membership_auc", 0.82, "bootstrap", n=500)]])
+    assert [(f.source, f.word) for f in flags(kids)] == [("bootstrap", "too near")]
+    assert judge(kids, "none").lights["private"] == "green"
+
+
 def test_only_sources_that_copy_are_flagged():
     kids = children([privacy() + privacy("bootstrap", copied=1.0, near=0.0, share=0.8) + privacy("smote", near=0.1)] * 2)
     assert [(f.source, f.word) for f in flags(kids)] == [("bootstrap", "copies"), ("smote", "too near")]

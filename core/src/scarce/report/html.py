@@ -18,6 +18,7 @@ from scarce.report.results import Results, shown, side, tables
 from scarce.report.statistics import MAIN_METRIC, SOURCES, Comparison, label, paired, summarise
 from scarce.report.text import TITLES, interval_note
 from scarce.report.verdict import flags
+from scarce.report.worth import curve_figure
 
 _COLOURS = {"real": "#2f6fb0", "synthetic": "#d9622b", "both": "#8d6bb8"}
 
@@ -26,8 +27,8 @@ def render(results: Results) -> str:
     """The HTML of the report; whatever came from the data is escaped."""
     source = resources.files("scarce.report").joinpath("report.html.j2").read_text(encoding="utf-8")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    bars = _bars(results)
-    figures = [(f"plot-{i}", f) for i, f in enumerate([bars, *results.figures] if bars else results.figures)]
+    own = [f for f in (_bars(results), curve_figure(results.children, results.task)) if f]
+    figures = [(f"plot-{i}", f) for i, f in enumerate([*own, *results.figures])]
     plots = {mark: {"traces": f.traces, "layout": f.layout} for mark, f in figures if f.traces}
     cards = (("Data", results.data_card), ("Cost", results.cost), ("Provenance", results.provenance))
     return environment.from_string(source).render(

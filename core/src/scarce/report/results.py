@@ -11,8 +11,9 @@ from scarce.contract.frozen import Frozen
 from scarce.contract.results import Figure
 from scarce.report.statistics import MAIN_METRIC, METRICS, SECTIONS, SOURCES, Child, Row, find, label, summarise
 from scarce.report.verdict import Verdict, flags, judge
+from scarce.report.worth import statements
 
-SHARES = ("exact_copies", "holdout_share")
+SHARES = ("exact_copies", "holdout_share", "coverage", "membership_tpr")
 
 
 class Results(Frozen):
@@ -41,6 +42,11 @@ class Results(Frozen):
     def verdict(self, arm: str | None = None) -> Verdict:
         """The verdict on one arm (default: the first)."""
         return judge(self.children, self.task, arm)
+
+    @property
+    def worth(self) -> list[str]:
+        """Sentences on what the synthetic rows were worth in real ones; none without a learning curve."""
+        return statements(self.children, self.task)
 
 
 class Line(Frozen):
@@ -89,7 +95,7 @@ def _column(row: Row) -> str:
 
 
 def tables(results: Results) -> list[Table]:
-    """One table per section that has numbers: utility, fidelity, privacy, and the rest."""
+    """One table per section that has numbers: utility, fidelity, privacy, diversity, and the rest."""
     rows = summarise(results.children)
     marks = {(flag.arm, flag.source): flag.word for flag in flags(results.children)}
     made = [(section, [r for r in rows if r.name in names]) for section, names in SECTIONS.items()]
@@ -125,7 +131,7 @@ def _percent(rows: Sequence[Row], task: str, arm: str, source: str) -> str:
 
 def _references(section: str, heads: Sequence[Row]) -> list[Line]:
     """What perfect and what useless data would score; for utility, real rows are a line of their own already."""
-    best = {"utility": "", "privacy": "real hold-out rows", "fidelity": "real hold-out rows"}.get(section, "perfect data")
+    best = {"utility": "", **dict.fromkeys(("privacy", "fidelity", "diversity"), "real hold-out rows")}.get(section, "perfect data")
     worst = {"utility": "always the same answer", "privacy": ""}.get(section, "useless data")
     made = [(best, [(r.floor, r.name) for r in heads]), (worst, [(r.ceiling, r.name) for r in heads])]
     found = [(name, tuple(shown(v, m) for v, m in values)) for name, values in made if name and any(v is not None for v, _ in values)]

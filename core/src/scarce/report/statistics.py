@@ -30,8 +30,8 @@ SECTIONS = {
     },
     "privacy": {
         "privacy": "privacy", "dcr_median": "DCR median", "nndr_median": "NNDR median", "holdout_share": "hold-out share",
-        "exact_copies": "exact copies", "membership": "membership", "membership_auc": "membership AUC",
-        "membership_tpr": "recognised at 1 %",
+        "exact_copies": "exact copies", "membership": "membership", "membership_auc": "attack AUC",
+        "membership_tpr": "attack TPR",
     },
     "diversity": {"diversity": "diversity", "coverage": "coverage", "nearest_train": "distance to train"},
 }  # fmt: skip

@@ -17,7 +17,10 @@ from scarce.report.statistics import FEWEST_SEEDS
 from scarce.report.verdict import Verdict, flags
 
 COLOURS = {"green": "green", "amber": "yellow", "red": "red", "grey": "bright_black"}
-TITLES = {"utility": "Utility: train on it, test on real rows", "fidelity": "Fidelity", "privacy": "Privacy", "more": "More measures"}
+TITLES = {
+    "utility": "Utility: train on it, test on real rows", "fidelity": "Fidelity", "privacy": "Privacy", "diversity": "Diversity",
+    "more": "More measures",
+}  # fmt: skip
 
 
 def interval_note(results: Results) -> str:
@@ -30,7 +33,7 @@ def terminal_summary(results: Results) -> RenderableType:
     """A rich renderable: verdict line, then the numbers beside their baselines."""
     verdict = results.verdict()
     made = tables(results)
-    parts: list[RenderableType] = [_lights(verdict), Text(verdict.sentence)]
+    parts: list[RenderableType] = [_lights(verdict), Text(verdict.sentence), *map(Text, results.worth)]
     parts += [*map(_rich, made), Text(interval_note(results), style="dim")]
     parts += [Text(f"! {side(results, f.arm, f.source)}, {f.word}: {f.reason}", style="dim") for f in flags(results.children)]
     parts += [Text(f"! not measured: {failure}", style="yellow") for table in made for failure in table.failures]

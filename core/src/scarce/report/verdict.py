@@ -14,6 +14,7 @@ FEWEST_TEST_ROWS = 30
 USABLE, NEARLY_USABLE = 0.95, 0.85
 SIMILAR, NEARLY_SIMILAR = 1.25, 2.0
 NEAR_DCR, MOST_SHARE, FAR_SHARE = 0.85, 0.55, 0.6
+MOST_AUC, FAR_AUC = 0.53, 0.6
 
 
 class Verdict(Frozen):
@@ -102,7 +103,7 @@ def _similar(rows: Sequence[Row]) -> tuple[Light, str]:
 
 
 def _private(rows: Sequence[Row], source: str) -> tuple[Light, str]:
-    measures = {"exact_copies": _copies, "dcr_median": _distance, "holdout_share": _share}
+    measures = {"exact_copies": _copies, "dcr_median": _distance, "holdout_share": _share, "membership_auc": _membership}
     found = {name: find(rows, name, source) for name in measures}
     checks = [measures[name](row) for name, row in found.items() if row is not None and (name != "dcr_median" or row.floor is not None)]
     if not checks:
@@ -133,12 +134,19 @@ def _share(row: Row) -> tuple[Light, str]:
     return ("green" if meets and small else "amber" if meets or small else "red"), reason
 
 
+def _membership(row: Row) -> tuple[Light, str]:
+    # One seed says so much of an area of n against n; over few seeds the t-interval alone would excuse anything.
+    low = max(row.value - 0.8 / math.sqrt(max(row.n, 1)), -math.inf if row.low is None else row.low)
+    reason = f"an attacker tells training from hold-out rows with area {row.value:.2f} (0.5: not at all)"
+    return ("green" if low <= MOST_AUC else "amber" if low <= FAR_AUC else "red"), reason
+
+
 def flags(children: Sequence[Child]) -> list[Flag]:
     """Sources whose privacy light would be red, synthetic data and baselines alike; a bootstrap copy is always one."""
     found = []
     for arm in dict.fromkeys(child.arm for child in children):
         rows = summarise([c for c in children if c.arm == arm])
-        for source in dict.fromkeys(r.source for r in rows if r.name in ("exact_copies", "dcr_median")):
+        for source in dict.fromkeys(r.source for r in rows if r.name in ("exact_copies", "dcr_median", "membership_auc")):
             light, reason = _private(rows, source)
             copied = find(rows, "exact_copies", source)
             word = "copies" if copied and _copies(copied)[0] == "red" else "too near"

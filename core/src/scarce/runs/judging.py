@@ -18,6 +18,24 @@ from scarce.errors import ScarceError
 from scarce.runs.assembly import Assembly
 from scarce.runtime.runtime import SharedRuntime
 
+PARTS = (16, 8, 4, 2)
+FEWEST_ROWS = 20
+
+
+def subsets(real: TrainingPart, codes: npt.NDArray[np.int64], seed: int) -> dict[str, TrainingPart]:
+    """Nested random subsets of the real rows, "real/16" (a 16th of them) to "real/2", each class in its share.
+
+    codes: [n] the class of each row; subsets of fewer than 20 rows are left out.
+    """
+    rng = np.random.default_rng(seed)
+    places = np.zeros(len(codes))
+    for code in np.unique(codes):
+        mine = np.flatnonzero(codes == code)
+        places[mine] = (rng.permutation(len(mine)) + 0.5) / len(mine)
+    order = np.argsort(places, kind="stable")
+    chosen = {f"real/{part}": np.sort(order[: len(codes) // part]) for part in PARTS if len(codes) // part >= FEWEST_ROWS}
+    return {name: TrainingPart(records=take(real.records, rows), target=real.target[rows]) for name, rows in chosen.items()}
+
 
 def targets_of(records: Any, dataset: Dataset) -> npt.NDArray[Any] | None:
     """The target of records that carry it as a column, else None."""

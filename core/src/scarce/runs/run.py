@@ -28,7 +28,7 @@ from scarce.runs.assembly import Assembly, assemble
 from scarce.runs.building import build_model, keep_base, restore_base
 from scarce.runs.generating import asked_prompts, generate
 from scarce.runs.generator import TrainedGenerator
-from scarce.runs.judging import as_part, baselines, draw_records, evaluate, learn
+from scarce.runs.judging import as_part, baselines, draw_records, evaluate, learn, subsets
 from scarce.runs.loading import load_data, make_codec, record_prompts
 from scarce.runs.model import Model, parameter_count
 from scarce.runs.opening import parent_generator
@@ -171,10 +171,14 @@ def judge(
     labelled = np.flatnonzero(train.labelled)
     real = TrainingPart(records=take(train.records, labelled), target=np.zeros(0) if train.target is None else train.target[labelled])
     others: dict[str, TrainingPart] = {}
+    shares: dict[str, TrainingPart] = {}
     sources: dict[str, list[TrainingPart]] = {"real": [real]}
     if len(synthetic.records):
         others = baselines(dataset, codec, assembly, len(synthetic.records), runtime.derive("baselines") % 2**31)
         sources |= {"synthetic": [synthetic], "both": [real, synthetic], **{name: [part] for name, part in others.items()}}
+        if dataset.target is not None:
+            shares = subsets(real, train.codes()[labelled], runtime.derive("curve") % 2**31)
+            sources |= {name: [part] for name, part in shares.items()}
     began = time.monotonic()
     predictions = learn(dataset, codec, assembly, sources, runtime, generator)
     cost["learn_seconds"] = round(time.monotonic() - began, 3)
@@ -190,7 +194,9 @@ def judge(
     cost["peak_memory_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
     counts = {name: len(dataset.rows(name)) for name in ("train", "validation", "test")}
     out = {
-        "arm": job.arm, "seed": job.recipe.seed, "task": dataset.task, "metrics": [m.to_json() for m in metrics], "cost": cost,
+        "arm": job.arm, "seed": job.recipe.seed, "task": dataset.task, "cost": cost,
+        "metrics": [m.to_json() for m in metrics if m.source not in shares],
+        "curve": [{**m.to_json(), "rows": len(shares[m.source].records)} for m in metrics if m.source in shares],
         "counts": {**counts, "labelled": len(labelled), "synthetic": len(synthetic.records)},
     }  # fmt: skip
     write_json(job.folder / "figures.json", [figure_json(f) for f in figures])
