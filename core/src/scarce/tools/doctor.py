@@ -44,7 +44,8 @@ def examine_recipe(name: str, catalogue: Catalogue) -> list[Problem]:
             inner = nested(load_options(catalogue, part.role, part.name, part.options, part.path))
             waiting += [Named(*found) for found in inner]
         except ScarceError as err:
-            out.append(Problem(what=err.message if err.message.startswith(part.path) else f"{part.path}: {err.message}", hint=err.hint))
+            told = err.message.startswith((f"{part.path}.", f"{part.path}:"))
+            out.append(Problem(what=err.message if told else f"{part.path}: {err.message}", hint=err.hint))
     try:
         check_trackers(recipe.runtime.trackers)
         if not out:

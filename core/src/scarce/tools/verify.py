@@ -21,6 +21,7 @@ from scarce.contract.plan import Phase
 from scarce.errors import RunError, ScarceError
 from scarce.files import file_hash, read_json, read_tensors
 from scarce.runs.assembly import Assembly, assemble
+from scarce.runs.experiment import SWEEP_FILE
 from scarce.runs.folder import children, read_recipe
 from scarce.runs.generating import asked_prompts
 from scarce.runs.loading import load_data, make_codec, record_prompts
@@ -125,6 +126,8 @@ def _files(home: _Home) -> Found:
     if not (home.folder / "hashes.json").is_file():
         if (home.folder / "metrics.json").is_file():
             return "failed", "hashes.json is missing"
+        if (home.folder / SWEEP_FILE).is_file():
+            return "unchecked", "a sweep has no hashes of its own; its points are checked one by one"
         return "unchecked", "the run is not finished: scarce resume continues it"
     known: Mapping[str, str] = read_json(home.folder / "hashes.json")
     there = set(final_files(home.folder))
