@@ -10,8 +10,8 @@ from scarce.contract import BaselineContext, CaptionContext, DrawContext, LoadCo
 from scarce.errors import DataError, RecipeError
 from scarce_tabular.baselines import table_baselines
 from scarce_tabular.caption import captions
-from scarce_tabular.codec import fit_codec
 from scarce_tabular.draw import draw_columns
+from scarce_tabular.fitting import fit_codec
 from scarce_tabular.load import load_table
 from scarce_tabular.write import write_table
 

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from scarce.contract import LoadContext, State, take
 from scarce.errors import DataError, RunError
 from scarce.runs.split import split
-from scarce_tabular.codec import fit_codec, read_codec
+from scarce_tabular.codec import read_codec
+from scarce_tabular.fitting import fit_codec
 from scarce_tabular.load import load_table
 from scarce_tabular.schema import FORMATS
 from scarce_tabular.write import write_table

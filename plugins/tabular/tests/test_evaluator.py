@@ -138,7 +138,7 @@ def test_correlation_distance_between_floor_and_ceiling():
     assert good.value < 2 * good.floor
     assert useless.value == pytest.approx(useless.ceiling, rel=0.2)
     assert found["bootstrap", "correlation_distance"].value == 0
-    assert "left out (identifier or constant): same" in good.note
+    assert "left out (identifier, free text or constant): same" in good.note
     assert "worst pairs: " in useless.note
     assert found["marginals", "correlation_frobenius"].value > found["synthetic", "correlation_frobenius"].value
 

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 from scipy.special import ndtr
 
-from scarce_tabular.fields import FEWEST, LEVELS, Constant, Identifier, Levels, Number, Ranks, as_floats, from_json, to_normal
+from scarce_tabular.fields import FEWEST, LEVELS, Constant, Identifier, Levels, Number, Ranks, as_floats, to_normal
 from scarce_tabular.impute import Imputer
+from scarce_tabular.saved import field_of
 from scarce_tabular.schema import Column, infer
 
 
@@ -137,7 +138,7 @@ def test_identifiers_are_fresh_and_of_the_same_make(made, make):
     assert len(set(drawn)) == 120
     assert not set(drawn) & set(made)
     assert all(re.fullmatch(make, text) for text in drawn)
-    assert drawn == from_json(one.to_json()).make(120, np.random.default_rng(0)).tolist()
+    assert drawn == field_of(one.to_json()).make(120, np.random.default_rng(0)).tolist()
 
 
 def test_nothing_of_a_name_is_kept_only_its_shape():
@@ -168,7 +169,7 @@ def test_whole_number_identifiers_count_on_and_keep_their_gaps():
 def test_constants_are_written_back():
     constant = Constant.fit(column("constant", "object"), pd.Series(["acme"] * 3, dtype=object))
     assert constant.make(2, np.random.default_rng(0)).tolist() == ["acme", "acme"]
-    assert from_json(constant.to_json()) == constant
+    assert field_of(constant.to_json()) == constant
     assert Constant.fit(column("constant"), pd.Series([np.nan])).make(1, np.random.default_rng(0)).tolist() == [None]
 
 

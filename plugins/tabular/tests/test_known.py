@@ -10,7 +10,7 @@ import torch
 from scarce.contract import LoadContext, State
 from scarce.errors import DataError
 from scarce.runs.where import parse_where
-from scarce_tabular.codec import fit_codec
+from scarce_tabular.fitting import fit_codec
 from scarce_tabular.load import load_table
 
 NOON = pd.Timestamp("2020-06-05 12:00:01", tz="UTC")

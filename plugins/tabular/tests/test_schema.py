@@ -8,7 +8,7 @@ import pytest
 
 from scarce.contract import LoadContext
 from scarce.errors import DataError
-from scarce_tabular.codec import fit_codec
+from scarce_tabular.fitting import fit_codec
 from scarce_tabular.load import load_table
 from scarce_tabular.schema import FORMATS, from_json, infer
 

@@ -54,7 +54,9 @@ def smote(frame: pd.DataFrame, codes: Rows, wanted: Rows, codec: TableCodec, rng
     out = {}
     for field in codec.fields:
         column, series = field.column, frame[field.column.name]
-        if isinstance(field, f.Number):
+        if str(column.name) in codec.rules.joined:  # a combination stays whole
+            out[column.name] = series.iloc[chosen].reset_index(drop=True)
+        elif isinstance(field, f.Number):
             values = f.as_floats(column, series)
             mixed = field.snap(values[chosen] + share * (values[partner] - values[chosen]))
             absent = ~np.isfinite(mixed)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,24 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from scarce.contract import Block, Dataset, Known, Space, State
+from scarce.contract import Block, Known, Space, State
 from scarce.errors import RunError
 from scarce.files import read_json, read_tensors, write_json, write_tensors
+from scarce_tabular import constraints, joint
 from scarce_tabular import fields as f
+from scarce_tabular.constraints import Rules
 from scarce_tabular.impute import Imputer
+from scarce_tabular.joint import Joint
+from scarce_tabular.ordered import Gap, as_stored, gaps_of, hide
 from scarce_tabular.restore import restore_numbers, restore_values
-from scarce_tabular.schema import Column, plain
-from scarce_tabular.schema import from_json as schema_from_json
+from scarce_tabular.saved import field_of
+from scarce_tabular.schema import plain
+from scarce_tabular.texts import Text
+from scarce_tabular.unique import Keys
 
 FORMAT = 1
 MOST_ONE_HOT = 32
+MOST_POINTS = 2048  # numbers that stand for all levels of a row in its vector
 Mask = npt.NDArray[np.bool_]
 
 
@@ -34,7 +42,8 @@ class TableCodec:
     """See `contract.Codec`. fields: one per column in order; label: the classification target, which is a condition.
 
     missing: "keep" (missing values are generated too) or "regress" (imputed by `imputer`, so none are generated);
-    scales: (low, span) of each numeric column for distances.
+    scales: (low, span) of each numeric column for distances; rules: constraints every decoded row keeps; joints: columns
+    that share one code; keys: what was made since the last request, so that unique keys stay so over several calls.
     """
 
     fields: tuple[f.Field, ...]
@@ -44,18 +53,27 @@ class TableCodec:
     seed: int
     scales: Mapping[str, tuple[float, float]]
     imputer: Imputer | None = None
+    rules: Rules = field(default_factory=Rules)
+    joints: tuple[Joint, ...] = ()
     space: Space = field(init=False)
+    keys: Keys = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         blocks = [Block(name=str(n.column.name), kind="continuous", size=1, clip=f.CLIP) for n in self.numbers]
-        blocks += [Block(name=f"{n.column.name} missing", kind="categorical", size=2, column=str(n.column.name)) for n in self.flagged]
-        blocks += [Block(name=str(c.column.name), kind="categorical", size=c.size) for c in self.levels]
+        names = {str(c.column.name) for c in self.fields}
+        flags = [(str(n.column.name), _fresh(f"{n.column.name} missing", names)) for n in self.flagged]
+        blocks += [Block(name=name, kind="categorical", size=2, column=column) for column, name in flags]
+        own = len(self.levels) - len(self.joints)
+        shown = [_fresh(str(c.column.name), names if i >= own else ()) for i, c in enumerate(self.levels)]
+        blocks += [Block(name=name, kind="categorical", size=c.size) for name, c in zip(shown, self.levels, strict=True)]
         object.__setattr__(self, "space", Space(layout="vector", blocks=tuple(blocks)))
+        label = () if self.label is None else (str(self.label.column.name),)
+        object.__setattr__(self, "keys", Keys(self.rules.unique, {*self.rules.ordered, *self.rules.joined, *label}))
 
     @property
     def numbers(self) -> tuple[f.Number, ...]:
-        """Numeric columns, in order of the continuous blocks."""
-        return tuple(c for c in self.fields if isinstance(c, f.Number))
+        """Numeric columns, in order of the continuous blocks; those of a joint code are not among them."""
+        return tuple(c for c in self.fields if isinstance(c, f.Number) and str(c.column.name) not in self.rules.joined)
 
     @property
     def flagged(self) -> tuple[f.Number, ...]:
@@ -64,18 +82,34 @@ class TableCodec:
 
     @property
     def levels(self) -> tuple[f.Levels, ...]:
-        """Categorical columns of the space; the label is not among them."""
-        return tuple(c for c in self.fields if isinstance(c, f.Levels) and c is not self.label)
+        """Categorical columns of the space, then joint codes; the label is not among them."""
+        own = [c for c in self.fields if isinstance(c, f.Levels) and c is not self.label and str(c.column.name) not in self.rules.joined]
+        return (*own, *(j.levels for j in self.joints))
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        """Columns above others, each after all that are below it."""
+        made = {str(c.column.name): c for c in self.fields if isinstance(c, Gap)}
+        return tuple(made[name] for name in constraints.layers(self.rules) if name in made)
 
     def encode(self, records: pd.DataFrame) -> State:
         """num [n, d] normal scores, cat [n, C] codes; deterministic, also where ties are spread."""
         gaps, unknown = self.absent(records)
-        num = np.zeros(gaps.shape)
-        for i, number in enumerate(self.numbers):
-            values = f.as_floats(number.column, records[number.column.name])
-            num[:, i] = number.encode(values, np.random.default_rng((self.seed, i)))
-        flags = [gaps[:, i].astype(np.int64) for i, n in enumerate(self.numbers) if n in self.flagged]
-        codes = [c.encode(records[c.column.name]) for c in self.levels]
+        num = np.zeros(gaps.shape, dtype=np.float32 if self.imputer is None else np.float64)
+        named = {str(n.column.name): n for n in self.numbers}
+        bound = {name: f.as_floats(named[name].column, records[named[name].column.name]) for name in self.rules.ordered & set(named)}
+        bound = hide(self.gaps[::-1], bound, self.seed)
+        for i, (name, number) in enumerate(named.items()):
+            rng = np.random.default_rng((self.seed, i))
+            if isinstance(number, Gap):
+                num[:, i] = number.encode_gaps(gaps_of(number, bound), rng)
+            else:
+                values = bound[name] if name in bound else f.as_floats(number.column, records[number.column.name])
+                num[:, i] = number.encode(values, rng)
+        flagged = set(map(id, self.flagged))
+        flags = [gaps[:, i].astype(np.int64) for i, n in enumerate(self.numbers) if id(n) in flagged]
+        own = len(self.levels) - len(self.joints)
+        codes = [c.encode(records[c.column.name]) for c in self.levels[:own]] + [j.encode(records) for j in self.joints]
         cat = np.stack([*flags, *codes], 1) if flags or codes else np.zeros((len(records), 0), dtype=np.int64)
         if self.imputer is not None:
             num, cat = self.imputer.fill(num, cat, gaps, unknown)
@@ -85,7 +119,9 @@ class TableCodec:
         """[n, numbers] and [n, levels]: where numbers and levels are missing."""
         n = len(records)
         gaps = [~np.isfinite(f.as_floats(c.column, records[c.column.name])) for c in self.numbers]
-        unknown = [records[c.column.name].isna().to_numpy() for c in self.levels]
+        own = self.levels[: len(self.levels) - len(self.joints)]
+        unknown = [records[c.column.name].isna().to_numpy() for c in own]
+        unknown += [records[[c.name for c in j.columns]].isna().any(axis=1).to_numpy() for j in self.joints]
         return np.array(gaps, dtype=bool).reshape(-1, n).T, np.array(unknown, dtype=bool).reshape(-1, n).T
 
     def soft(self, state: State) -> Tensor:
@@ -98,23 +134,40 @@ class TableCodec:
     def decode(self, state: State, labels: Sequence[Any] | None, seed: int) -> pd.DataFrame:
         """[n] rows; `labels` are the classes asked for (None: drawn by training frequency)."""
         rng = np.random.default_rng(seed)
-        n, num, cat = len(state), state.num.double().numpy(), self._codes(state.cat)
-        flag = {str(n.column.name): i for i, n in enumerate(self.flagged)}
-        place = {str(c.column.name): i for i, c in enumerate(self.numbers)}
-        code = {str(c.column.name): i for i, c in enumerate(self.levels, len(flag))}
+        n, cat = len(state), self._codes(state.cat)
+        values, absent = self.decode_numbers(state.num.double().numpy(), cat)
+        code = {id(c): i for i, c in enumerate(self.levels, len(self.flagged))}
+        joined: dict[str, f.Objects] = {}
+        for together in self.joints:
+            joined |= together.decode(cat[:, code[id(together.levels)]], rng)
         out = {}
         for field_ in self.fields:
             column, key = field_.column, str(field_.column.name)
-            if isinstance(field_, f.Number):
-                absent = cat[:, flag[key]] == 1 if key in flag else np.zeros(n, dtype=bool)
-                out[column.name] = restore_numbers(field_.decode(num[:, place[key]]), absent, column)
+            if key in joined:
+                out[column.name] = restore_values(joined[key], column)
+            elif isinstance(field_, f.Number):
+                out[column.name] = restore_numbers(values[key], absent[key], column)
             elif field_ is self.label:
                 out[column.name] = restore_values(self._labels(labels, n, rng), column)
             elif isinstance(field_, f.Levels):
-                out[column.name] = restore_values(field_.decode(cat[:, code[key]], rng), column)
+                out[column.name] = restore_values(field_.decode(cat[:, code[id(field_)]], rng), column)
             else:
                 out[column.name] = restore_values(field_.make(n, rng), column)
-        return pd.DataFrame(out, columns=pd.Index([c.column.name for c in self.fields]))
+        frame = pd.DataFrame(out, columns=pd.Index([c.column.name for c in self.fields]))
+        return self.keys.settle({str(c.column.name): c for c in self.fields}, frame, seed) if self.rules.unique else frame
+
+    def decode_numbers(self, num: npt.NDArray[np.float64], cat: npt.NDArray[np.int64]) -> tuple[dict[str, f.Floats], dict[str, Mask]]:
+        """Name -> [n] values as the column's type holds them, and where they are missing."""
+        place = {str(c.column.name): i for i, c in enumerate(self.numbers)}
+        flag = {str(c.column.name): i for i, c in enumerate(self.flagged)}
+        absent = {name: cat[:, flag[name]] == 1 if name in flag else np.zeros(len(num), dtype=bool) for name in place}
+        plain_ = (c for c in self.numbers if not isinstance(c, Gap))
+        values = {str(c.column.name): as_stored(c.decode(num[:, place[str(c.column.name)]]), c.column) for c in plain_}
+        for gap in self.gaps:
+            name = str(gap.column.name)
+            values[name], over = gap.above(values, absent, num[:, place[name]])
+            absent[name] = absent[name] | (over if name in flag else False)
+        return values, absent
 
     def _codes(self, cat: Tensor) -> npt.NDArray[np.int64]:
         if not cat.is_floating_point():
@@ -135,9 +188,12 @@ class TableCodec:
         """[n, d]: numbers scaled to [0, 1] by training, one-hots over sqrt 2, missing flags, the target included.
 
         The distance of TabDDPM's DCR (arXiv 2209.15421); identifiers and constants don't count. Beyond 32 levels a
-        random unit vector of each level stands for its one-hot: levels then differ by about 1, and d stays small.
+        random unit vector of each level stands for its one-hot: levels then differ by about 1, and d stays small. Where
+        there are so many columns of levels that one-hots would take over 2,048 numbers, shorter vectors share these.
         """
         parts: list[npt.NDArray[np.float64]] = []
+        counts = [min(_count(c), MOST_ONE_HOT) for c in self.fields if isinstance(c, f.Levels)]
+        most = MOST_ONE_HOT if sum(counts) <= MOST_POINTS else max(4, MOST_POINTS // len(counts))
         for column in self.fields:
             if str(column.column.name) in self.scales and not isinstance(column, f.Constant | f.Identifier):
                 low, span = self.scales[str(column.column.name)]
@@ -147,102 +203,69 @@ class TableCodec:
                 parts.append((np.where(gone, fill, values)[:, None] - low) / span)
                 parts += [gone[:, None] / np.sqrt(2)] if column.column.missing else []
             elif isinstance(column, f.Levels):
-                parts.append(_points(column, records[column.column.name]) / np.sqrt(2))
+                parts.append(_points(column, records[column.column.name], most) / np.sqrt(2))
         return np.concatenate(parts, 1) if parts else np.zeros((len(records), 1))
 
     def known(self, where: Mapping[str, Any], n: int, seed: int) -> tuple[Known | None, Sequence[Any] | None]:
         """See `scarce_tabular.known`."""
         from scarce_tabular.known import impose
 
+        self.keys.begin(where)
         return impose(self, where, n, seed)
 
     def save(self, folder: Path) -> None:
         """codec.json, and imputer.safetensors where missing values are regressed."""
         facts = {"format": FORMAT, "target": self.target, "missing": self.missing, "seed": self.seed, "scales": dict(self.scales)}
         label = None if self.label is None else self.fields.index(self.label)
+        facts |= {"constraints": self.rules.to_json(), "joints": [j.to_json() for j in self.joints]}
         write_json(folder / "codec.json", {**facts, "label": label, "fields": [c.to_json() for c in self.fields]})
         if self.imputer is not None:
             write_tensors(folder / "imputer.safetensors", self.imputer.tensors())
 
 
-def fit_codec(dataset: Dataset, *, seed: int, label_is_condition: bool = True, most_levels: int = 2) -> TableCodec:
-    """A codec of the training rows of a table."""
-    frame: pd.DataFrame = dataset.records.iloc[dataset.rows("train")]
-    missing = str(dataset.schema.get("missing", "keep"))
-    made: list[f.Field] = []
-    label: Any = None
-    for told in schema_from_json({"columns": dataset.schema["columns"]}).columns:
-        series = (dataset.records if told.kind == "identifier" else frame)[told.name]  # no real name is made up again
-        is_label = told.name == dataset.target_name and dataset.task == "classification"
-        made.append(fit_field(told, series, is_label=is_label, keep=missing == "keep", most_levels=most_levels))
-        label = made[-1] if is_label and label_is_condition else label
-    scales = {}
-    for column in made:
-        if isinstance(column, f.Number):
-            low, high = float(column.ranks.v[0]), float(column.ranks.v[-1])
-        elif isinstance(column, f.Levels) and column.column.kind == "integer" and column is not label:
-            values = [float(v) for v in (*column.levels, *column.rare) if v is not None]
-            low, high = min(values), max(values)
-        else:
-            continue
-        scales[str(column.column.name)] = (low, (high - low) or 1.0)
-    codec = TableCodec(fields=tuple(made), target=str(dataset.target_name), label=label, missing=missing, seed=seed % 2**32, scales=scales)
-    return replace(codec, imputer=_fit_imputer(codec, frame)) if missing == "regress" else codec
-
-
-def _fit_imputer(codec: TableCodec, frame: pd.DataFrame) -> Imputer:
-    state = codec.encode(frame)
-    gaps, unknown = codec.absent(frame)
-    return Imputer.fit(state.num.double().numpy(), state.cat.numpy(), gaps, unknown, codec.space.levels)
-
-
-def fit_field(column: Column, series: pd.Series, *, is_label: bool, keep: bool, most_levels: int = 2) -> f.Field:
-    """The field of one column by its kind; one with a single value on training rows has nothing to learn.
-
-    keep: whether missing values are generated; most_levels: whole numbers of so few values are levels.
-    """
-    present, gaps = series.dropna(), keep and bool(series.isna().any())
-    if is_label:
-        fitted = f.Levels.fit(column, series, False)
-        every = fitted.shares[: len(fitted.levels)] + fitted.weights
-        return replace(fitted, levels=fitted.levels + fitted.rare, rare=(), weights=(), shares=every)  # a class is never pooled
-    if column.kind == "identifier" and len(present):
-        return f.Identifier.fit(column, series, float(series.isna().mean()) if keep else 0.0)
-    if present.nunique() < 2 and not (gaps and len(present)):
-        return f.Constant.fit(column, series)
-    few = column.kind == "integer" and present.nunique() <= most_levels
-    if column.kind == "category" or few or present.nunique() < 2:
-        return f.Levels.fit(column, series, keep)
-    return f.Number.fit(column, series)
-
-
-def _points(column: f.Levels, series: pd.Series) -> npt.NDArray[np.float64]:
-    """[n, d] points of a column's levels, each 1 from the origin: one-hots, or random directions of many levels."""
-    every = {v: i for i, v in enumerate((*column.levels, *column.rare))}
-    if len(every) < MOST_ONE_HOT:
-        return np.eye(len(every) + 1)[f.lookup(series, every, len(every))]
+def _points(column: f.Levels, series: pd.Series, most: int) -> npt.NDArray[np.float64]:
+    """[n, d] points of a column's levels, each 1 from the origin: one-hots, or random directions of more than `most` levels."""
+    count = _count(column)
+    if isinstance(column, Text):  # whatever few rows say is one point
+        codes, texts = column.encode(series), (*column.levels, "")
+        return np.eye(count)[codes] if count <= most else np.stack([_direction(repr(v), most) for v in texts])[codes]
+    if count <= most:
+        return np.eye(count)[f.lookup(series, {v: i for i, v in enumerate((*column.levels, *column.rare))}, count - 1)]
     codes, found = f.factorize(series)
-    table = np.stack([_direction(v) for v in (*found, None)])
-    return table[codes]
+    return np.stack([_direction(repr(v), most) for v in (*found, None)])[codes]
 
 
-def _direction(value: Any) -> npt.NDArray[np.float64]:
-    seed = hashlib.blake2b(repr(value).encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    point = np.random.default_rng(int.from_bytes(seed, "big")).normal(size=MOST_ONE_HOT)
+def _count(column: f.Levels) -> int:
+    """Points of a column: its levels, and one for all that training never had (or, of free text, few rows have)."""
+    return column.size if isinstance(column, Text) else len(column.levels) + len(column.rare) + 1
+
+
+@lru_cache(maxsize=200_000)
+def _direction(value: str, size: int) -> npt.NDArray[np.float64]:
+    seed = hashlib.blake2b(value.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    point = np.random.default_rng(int.from_bytes(seed, "big")).normal(size=size)
     return np.asarray(point / np.linalg.norm(point))
 
 
+def _fresh(name: str, taken: Collection[str]) -> str:
+    """The name, marked until no column is called so."""
+    while name in taken:
+        name += "*"
+    return name
+
+
 def read_codec(folder: Path) -> TableCodec:
-    """The codec written by `TableCodec.save`."""
+    """The codec written by `TableCodec.save`, with or without constraints."""
     data = read_json(folder / "codec.json")
     if data.get("format") != FORMAT:
         what = f"{folder}/codec.json has format {data.get('format')}, this version reads {FORMAT}"
         raise RunError(what, hint="run the recipe again with the installed version")
-    made = tuple(f.from_json(c) for c in data["fields"])
+    made = tuple(field_of(c) for c in data["fields"])
     label = made[data["label"]] if data["label"] is not None else None
     imputer = Imputer.read(read_tensors(folder / "imputer.safetensors")[0]) if data["missing"] == "regress" else None
     scales = {k: (float(v[0]), float(v[1])) for k, v in data["scales"].items()}
+    rules, joints = constraints.from_json(data.get("constraints", {})), tuple(map(joint.from_json, data.get("joints", ())))
     return TableCodec(
         fields=made, target=data["target"], label=label if isinstance(label, f.Levels) else None, missing=data["missing"],
-        seed=data["seed"], scales=scales, imputer=imputer,
+        seed=data["seed"], scales=scales, imputer=imputer, rules=rules, joints=joints,
     )  # fmt: skip

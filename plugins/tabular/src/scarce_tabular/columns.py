@@ -23,7 +23,7 @@ Numbers = npt.NDArray[np.float64]
 class Columns:
     """Names of columns by what they are.
 
-    dropped: identifiers and columns constant on the training rows; formats: strftime patterns of dates kept as text.
+    dropped: identifiers, free text and columns constant on the training rows; formats: strftime patterns of dates kept as text.
     """
 
     numeric: tuple[str, ...]
@@ -53,7 +53,7 @@ def columns_of(dataset: Dataset) -> Columns:
     found: dict[str, list[str]] = {"numeric": [], "categorical": [], "dropped": []}
     for name in train.columns:
         kind = known.get(str(name), {}).get("kind", "")
-        if kind in ("identifier", "constant") or train[name].nunique(dropna=False) < 2:
+        if kind in ("identifier", "text", "constant") or train[name].nunique(dropna=False) < 2:
             found["dropped"].append(name)
         elif kind:
             found["numeric" if kind in _NUMERIC else "categorical"].append(name)

@@ -64,7 +64,8 @@ class Tabular(Options):
     """Modality `tabular`.
 
     levels: whole numbers with at most so many distinct training values are generated as levels, which keeps their
-    steps sharp; distances and judges still see numbers.
+    steps sharp; distances and judges still see numbers. constraints: what every generated row keeps.
     """
 
     levels: int = Field(2, ge=2, le=20)
+    constraints: tuple[str, ...] = ()

@@ -180,7 +180,7 @@ class Correlation(EvaluatorSpec):
             return
         records = _capped(records, self.options.rows, ctx.seed)
         matrix = self._matrix(records, columns)
-        note = _listed("left out (identifier or constant)", columns.dropped)
+        note = _listed("left out (identifier, free text or constant)", columns.dropped)
         note += _listed("constant in this sample", [c for c in columns.names if records[c].nunique(dropna=False) < 2])
         note += _listed("worst pairs", worst_pairs(real - matrix, columns.names, self.options.worst))
         for name, value in distances(real, matrix).items():

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 import string
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -227,24 +227,25 @@ class Identifier:
         for text in texts:
             kinds.setdefault("".join(map(_shape, text)), []).append(text)
         shapes = sorted(_pattern(shape, members) for shape, members in kinds.items())
-        taken = frozenset(map(_hash, texts))
+        taken = frozenset(map(hashed, texts))
         return cls(column=column, patterns=tuple(shapes[:200]), taken=taken, start=0, missing=missing)
 
-    def make(self, n: int, rng: np.random.Generator) -> Objects:
-        """n different values that no real row has, some of them missing."""
-        made = objects(self._texts(n, rng) if self.patterns else range(self.start, self.start + n))
+    def make(self, n: int, rng: np.random.Generator, avoid: Collection[Any] = ()) -> Objects:
+        """n different values that no real row has and that are not to be avoided, some of them missing."""
+        start = max(avoid, default=self.start - 1) + 1 if not self.patterns else 0
+        made = objects(self._texts(n, rng, avoid) if self.patterns else range(start, start + n))
         made[rng.uniform(size=n) < self.missing] = None
         return made
 
-    def _texts(self, n: int, rng: np.random.Generator) -> list[str]:
+    def _texts(self, n: int, rng: np.random.Generator, avoid: Collection[Any]) -> list[str]:
         out: dict[str, None] = {}
         for attempt in range(1000):
             chosen = rng.integers(len(self.patterns), size=n - len(out))
             for i, count in zip(*np.unique(chosen, return_counts=True), strict=True):
                 pattern = self.patterns[i] if attempt < 3 else re.sub(r"\\\d", "9", self.patterns[i])  # more numbers than seen
                 for text in _draw(pattern, int(count), rng):
-                    text = text if attempt < 10 else f"{text}-{len(out)}"  # a short make runs out of texts
-                    if _hash(text) not in self.taken:
+                    text = text if attempt < 10 else f"{text}-{len(out) + len(avoid)}"  # a short make runs out of texts
+                    if text not in avoid and hashed(text) not in self.taken:
                         out[text] = None
             if len(out) == n:
                 break
@@ -257,20 +258,6 @@ class Identifier:
 
 
 Field = Number | Levels | Constant | Identifier
-
-
-def from_json(data: Mapping[str, Any]) -> Field:
-    """The field written by `to_json`."""
-    column = Column(**{**data["column"], "levels": tuple(data["column"]["levels"])})
-    if data["type"] == "number":
-        ranks = Ranks(**{k: np.array(v, dtype=np.float64).reshape((-1, 2) if k == "edges" else -1) for k, v in data["ranks"].items()})
-        return Number(column=column, ranks=ranks, fill=data["fill"], step=data["step"])
-    if data["type"] == "levels":
-        return Levels(column=column, **{k: tuple(data[k]) for k in ("levels", "rare", "weights", "shares")})
-    if data["type"] == "constant":
-        return Constant(column=column, value=data["value"])
-    facts = {k: data[k] for k in ("start", "missing")}
-    return Identifier(column=column, patterns=tuple(data["patterns"]), taken=frozenset(data["taken"]), **facts)
 
 
 def as_floats(column: Column, series: pd.Series) -> Floats:
@@ -334,5 +321,6 @@ def _draw(pattern: str, n: int, rng: np.random.Generator) -> list[str]:
     return ["".join(row) for row in zip(*columns, strict=True)] if columns else [""] * n
 
 
-def _hash(text: str) -> str:
+def hashed(text: str) -> str:
+    """A short hash of a text, by which it is known again but not read."""
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,10 +14,13 @@ import torch
 from scarce.contract import Known, State
 from scarce.errors import DataError, did_you_mean
 from scarce_tabular import fields as f
+from scarce_tabular.known_order import Asked, impose_order
+from scarce_tabular.restore import restore_values
 from scarce_tabular.schema import plain
 
 if TYPE_CHECKING:
     from scarce_tabular.codec import TableCodec
+    from scarce_tabular.joint import Joint
 
 DRAWS = 20_000
 Scores = npt.NDArray[np.float32]
@@ -25,17 +29,23 @@ Scores = npt.NDArray[np.float32]
 def impose(codec: TableCodec, where: Mapping[str, Any], n: int, seed: int) -> tuple[Known | None, Sequence[Any] | None]:
     """Known values of n rows (None when only the target is asked), and the class of each row (None when not asked).
 
-    Ranges are drawn from the training distribution inside them. Raises DataError for unknown columns, identifiers,
-    levels and values that training never had, and empty ranges.
+    Ranges are drawn from the training distribution inside them; columns that constraints bind to those asked for are
+    drawn with them. Raises DataError for unknown columns, identifiers, levels and values that training never had, empty
+    ranges, and conditions that no row can meet together.
     """
     num, cat = torch.zeros(n, len(codec.numbers)), torch.zeros(n, len(codec.space.levels), dtype=torch.int64)
     known = Known(State(num, cat), torch.zeros_like(num, dtype=torch.bool), torch.zeros_like(cat, dtype=torch.bool))
     labels = None
+    ordered: dict[str, Asked] = {}
     for i, (name, constraint) in enumerate(where.items()):
         column = _find(codec, name)
         rng = np.random.default_rng((seed, i))
         if column is codec.label:
             labels = _levels(codec.label, constraint, n, rng)
+        elif str(name) in codec.rules.joined:
+            continue
+        elif isinstance(column, f.Number) and str(name) in codec.rules.ordered and not _gone(constraint):
+            ordered[str(name)] = _pool(column, constraint)
         elif isinstance(column, f.Number):
             _number(codec, column, constraint, known, rng)
         elif isinstance(column, f.Levels):
@@ -45,8 +55,61 @@ def impose(codec: TableCodec, where: Mapping[str, Any], n: int, seed: int) -> tu
             known.cat_mask[:, place] = True
         else:
             _fixed(column, constraint)
+    if ordered:
+        impose_order(codec, ordered, known, np.random.default_rng((seed, len(where))))
+    for joint in codec.joints:
+        _combination(codec, joint, {n: c for n, c in where.items() if n in joint.names}, known, np.random.default_rng((seed, 99)))
     asked = bool(known.num_mask.any()) or bool(known.cat_mask.any())
     return (known if asked else None), labels
+
+
+def _gone(constraint: Any) -> bool:
+    return getattr(constraint, "value", 0) in (None, "")
+
+
+def _pool(column: f.Number, constraint: Any) -> Asked:
+    """Values of a column inside its condition."""
+    rng = np.random.default_rng(0)
+    if hasattr(constraint, "low"):
+        return Asked(column.decode(_inside(column, constraint, DRAWS, rng).astype(np.float64)), between=True)
+    wanted = np.array([_parse(column, v) for v in _wanted(column, constraint)])
+    _exactly(column, constraint, 20 * len(wanted), rng)
+    return Asked(wanted, between=False)
+
+
+def _combination(codec: TableCodec, joint: Joint, where: Mapping[str, Any], known: Known, rng: np.random.Generator) -> None:
+    """Impose one of the combinations that meet every condition on their columns, by training frequency."""
+    if not where:
+        return
+    levels = joint.levels.levels
+    meets = np.ones(len(levels), dtype=bool)
+    for name, constraint in where.items():
+        field = _find(codec, name)
+        values = restore_values(f.objects(level[joint.names.index(name)] for level in levels), field.column)
+        meets &= _meeting(field, constraint, values)
+    if not meets.any():
+        what = f"--where: no combination of {', '.join(joint.names)} that training has often enough meets {', '.join(where)}"
+        shown = "; ".join(", ".join(map(str, level)) for level in levels[:5])
+        raise DataError(what, hint=f"there are {shown}")
+    weights = np.where(meets, np.maximum(joint.levels.shares[: len(levels)], 1e-9), 0.0)
+    place = len(codec.flagged) + [id(c) for c in codec.levels].index(id(joint.levels))
+    known.state.cat[:, place] = torch.from_numpy(rng.choice(len(levels), size=len(known.state), p=weights / weights.sum()))
+    known.cat_mask[:, place] = True
+
+
+def _meeting(field: f.Field, constraint: Any, values: pd.Series) -> npt.NDArray[np.bool_]:
+    """[n] which values of a column meet a condition."""
+    if _gone(constraint):
+        return values.isna().to_numpy()
+    if isinstance(field, f.Number):
+        numbers = f.as_floats(field.column, values)
+        if hasattr(constraint, "low"):
+            low, high = (None if v is None else _parse(field, v) for v in (constraint.low, constraint.high))
+            bounds = replace(constraint, low=low, high=high)
+            return np.array([bool(np.isfinite(v)) and _allows(v, bounds, field) for v in numbers.tolist()])
+        return np.isin(numbers, [_parse(field, v) for v in _wanted(field, constraint)])
+    asked = _wanted(field, constraint)
+    return np.array([any(_same(plain(v), a) for a in asked) for v in values.astype(object)]) & values.notna().to_numpy()
 
 
 def _find(codec: TableCodec, name: str) -> f.Field:
@@ -132,7 +195,7 @@ def _listed(column: f.Levels) -> str:
 def _number(codec: TableCodec, column: f.Number, constraint: Any, known: Known, rng: np.random.Generator) -> None:
     n, names = len(known.state), [c.column.name for c in codec.numbers]
     flags = [c.column.name for c in codec.flagged]
-    missing = getattr(constraint, "value", 0) in (None, "")
+    missing = _gone(constraint)
     if missing and column.column.name not in flags:
         raise DataError(f"--where: '{column.column.name}' has no missing values to ask for")
     if column.column.name in flags:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -15,34 +16,39 @@ import pandas as pd
 from scarce.contract import Dataset, LoadContext
 from scarce.errors import DataError, RunError, did_you_mean
 from scarce.files import read_json
+from scarce_tabular.constraints import check, parse, settle
 from scarce_tabular.datasets import BuiltinTable
 from scarce_tabular.schema import Column, Schema, infer, plain, read_schema
 from scarce_tabular.textfile import read_text
 
 MOST_CLASSES = 20
+CHUNK = 50_000
 LARGEST = 1e38  # the largest numbers that 32-bit floats hold
 
 
-def load_table(ctx: LoadContext) -> Dataset:
-    """A data set of rows with stable ids; raises DataError saying what is wrong, where, and what to do."""
+def load_table(ctx: LoadContext, constraints: Sequence[str] = ()) -> Dataset:
+    """A data set of rows with stable ids that keep the constraints; raises DataError saying what is wrong, where, and what to do."""
     name, frame, target, notes = _read(ctx)
     frame, more = clean(frame, name)
     target = _target(frame, target if ctx.target is None else ctx.target, name)
     schema = _schema(frame, ctx)
     values, classes, task = _labels(frame, target, schema, name)
+    rules = parse(constraints, [str(c) for c in frame.columns])
+    schema = settle(rules, schema, str(target), classes=task == "classification")
+    check(rules, frame, schema)
     if task == "regression" and frame[target].isna().any():  # a number to be predicted can't be drawn for them
         kept = frame[target].notna().to_numpy()
         more.append(f"{int((~kept).sum())} rows without a value of the target '{target}' are left out")
         frame, values = frame[kept].reset_index(drop=True), values[kept]
         schema = replace(schema, columns=tuple(replace(c, missing=0) if c.name == target else c for c in schema.columns))
     keys = content_keys(frame)
-    told = [c.name for c in schema.columns if c.kind != "identifier"]  # rows that differ only in a name are equal
+    told = [c.name for c in schema.columns if c.kind not in ("identifier", "text")]  # rows that differ only in a name are equal
     same = content_keys(frame[told]) if told else keys
     return Dataset(
         name=name, ids=_ids(keys), records=frame, task=task, target_name=target, target=values, classes=classes,
         labelled=np.ones(len(frame), bool) if task == "none" else frame[target].notna().to_numpy(),
         split=np.full(len(frame), "", "<U10"), groups=_groups(frame, ctx.group, same, name), notes=(*notes, *more, *schema.notes),
-        schema={**schema.to_json(), "target": target, "missing": ctx.missing},
+        schema={**schema.to_json(), "target": target, "missing": ctx.missing, **({"constraints": rules.to_json()} if constraints else {})},
     )  # fmt: skip
 
 
@@ -56,7 +62,7 @@ def _schema(frame: pd.DataFrame, ctx: LoadContext) -> Schema:
 
 
 def _as_name(column: Column) -> Column:
-    named_by = column.kind in ("integer", "category", "ordered") and not column.dtype.startswith("bool")
+    named_by = column.kind in ("integer", "category", "ordered", "text") and not column.dtype.startswith("bool")
     return replace(column, kind="identifier") if named_by else column
 
 
@@ -210,10 +216,9 @@ def _labels(frame: pd.DataFrame, target: Any, schema: Schema, name: str) -> tupl
     if present.nunique() < 2:
         seen = f"only {present.iloc[0]!r}" if len(present) else "nothing"
         raise DataError(f"{name}: target '{target}' has a single class: it holds {seen}", hint="choose a target with at least two values")
-    if kind in ("identifier", "date"):
-        raise DataError(
-            f"{name}: target '{target}' is {'an identifier' if kind == 'identifier' else 'a date'}", hint="choose another column"
-        )
+    if kind in ("identifier", "date", "text"):
+        what = {"identifier": "an identifier", "date": "a date", "text": "free text"}[kind]
+        raise DataError(f"{name}: target '{target}' is {what}", hint="choose another column")
     if kind == "float" or (kind == "integer" and present.nunique() > MOST_CLASSES):
         return series.to_numpy(dtype=np.float64, na_value=np.nan), (), "regression"
     found = [plain(v) for v in present.astype(object).unique()]
@@ -227,8 +232,13 @@ def _labels(frame: pd.DataFrame, target: Any, schema: Schema, name: str) -> tupl
 
 def content_keys(frame: pd.DataFrame) -> Any:
     """[n] hash of each row's values: equal rows have equal keys."""
-    texts = ["\x1f".join(map(str, row)) for row in zip(*(_values(frame[c]) for c in frame.columns), strict=True)]
-    return np.array([hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest() for text in texts])
+    keys = []
+    for start in range(0, len(frame), CHUNK):  # Python objects of all rows at once would take ten times the table
+        part = frame.iloc[start : start + CHUNK]
+        for row in zip(*(_values(part[c]) for c in frame.columns), strict=True):
+            text = "\x1f".join(map(str, row)).encode("utf-8", "surrogatepass")
+            keys.append(hashlib.blake2b(text, digest_size=8).hexdigest())
+    return np.array(keys)
 
 
 def _values(series: pd.Series) -> list[Any]:

@@ -24,9 +24,10 @@ from scarce.contract import (
 from scarce.errors import RunError
 from scarce_tabular.baselines import table_baselines
 from scarce_tabular.caption import captions
-from scarce_tabular.codec import TableCodec, fit_codec, read_codec
+from scarce_tabular.codec import TableCodec, read_codec
 from scarce_tabular.config import Tabular as TabularOptions
 from scarce_tabular.draw import draw_columns
+from scarce_tabular.fitting import fit_codec
 from scarce_tabular.load import load_table
 from scarce_tabular.write import write_table
 
@@ -40,7 +41,7 @@ class Tabular(ModalitySpec):
     @hookimpl
     def modality_load(self, ctx: LoadContext) -> Dataset:
         """Rows of a file, a built-in table or a DataFrame."""
-        return load_table(ctx)
+        return load_table(ctx, self.options.constraints)
 
     @hookimpl
     def modality_codec(self, ctx: CodecContext) -> TableCodec:

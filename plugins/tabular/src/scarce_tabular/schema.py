@@ -12,8 +12,8 @@ import pandas as pd
 
 from scarce.errors import DataError, did_you_mean
 
-Kind = Literal["integer", "float", "category", "ordered", "date", "constant", "identifier"]
-KINDS = ("integer", "float", "category", "ordered", "date", "constant", "identifier")
+Kind = Literal["integer", "float", "category", "ordered", "date", "text", "constant", "identifier"]
+KINDS = ("integer", "float", "category", "ordered", "date", "text", "constant", "identifier")
 EDITABLE = ("kind", "decimals", "format", "levels")
 FORMATS = (
     "%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S.%f",
@@ -21,6 +21,8 @@ FORMATS = (
 )  # fmt: skip
 ID_NAME = re.compile(r"(?i:(^|[_\s-])(id|uuid|guid|key|index|nr|no|number|code)$)|[a-z]I[dD]$")
 FEWEST_IDS = 20
+SENTENCE = 3  # words in the median text of a column of free text
+MOST_CATEGORIES = 60  # a column of sentences with more of them is free text, also where many repeat
 UNIQUE = 0.95  # share of different texts from which a column says who a row is, not what it is
 EXACT = 2.0**53  # whole numbers beyond are not exact as floats
 
@@ -127,11 +129,22 @@ def _text(column: Column, present: pd.Series, notes: list[str]) -> Column:
     pattern = _date_format(present)
     if pattern:
         return replace(column, kind="date", format=pattern)
-    if len(present) < FEWEST_IDS or column.distinct < UNIQUE * len(present):
+    differ = len(present) >= FEWEST_IDS and column.distinct >= UNIQUE * len(present)
+    if (differ or column.distinct > MOST_CATEGORIES) and _sentences(present):
+        made = "texts that fewer than five training rows have are made up of words that many use; they say nothing"
+        notes.append(f"column '{column.name}' is free text ({column.distinct} different in {len(present)} rows): {made}")
+        return replace(column, kind="text")
+    if not differ:
         return column
     if column.distinct < len(present):
         notes.append(f"column '{column.name}': {column.distinct} of {len(present)} texts differ; it is made up afresh like an identifier")
     return replace(column, kind="identifier")
+
+
+def _sentences(present: pd.Series) -> bool:
+    """Whether the median text of a column is a sentence (of at most 1,000 of them, evenly chosen)."""
+    texts = present.iloc[:: max(1, len(present) // 1000)].drop_duplicates()
+    return float(np.median([len(str(text).split()) for text in texts])) >= SENTENCE
 
 
 def _date_format(present: pd.Series) -> str:
@@ -205,6 +218,8 @@ def _misfit(column: Column, series: pd.Series) -> str:
         return f"{strange[0]!r} is not among its levels {list(column.levels)}" if strange else ""
     if column.kind == "identifier" and not (text or whole):
         return "only texts and whole numbers can be made up afresh"
+    if column.kind == "text" and not text:
+        return f"it holds {column.dtype} values"
     return _no_date(column, present, text) if column.kind == "date" else ""
 
 
