@@ -21,8 +21,13 @@ provides = ["records:text"]
 role = "backbone"
 name = "toy-net"
 summary = "two linear layers"
-provides = ["grad:input"]
+provides = ["grad:input", "layers:linear"]
 requires = ["space:vector", "cond:pooled"]
+[[component]]
+role = "conditioner"
+name = "toy-dense"
+summary = "classes through a linear layer"
+provides = ["cond:label", "cond:pooled"]
 [[component]]
 role = "strategy"
 name = "toy-extra"
@@ -60,6 +65,8 @@ toy = scarce_toys:Table
 toy-text = scarce_toys:Text
 [scarce.backbones]
 toy-net = scarce_toys:Backbone
+[scarce.conditioners]
+toy-dense = scarce_toys:DenseConditioner
 [scarce.strategies]
 toy-extra = scarce_toys:Extra
 toy-per-class = scarce_toys:PerClass

@@ -19,6 +19,7 @@ from scarce.contract import (
     Block,
     Caption,
     Component,
+    ConditionerSpec,
     Dataset,
     EvaluatorSpec,
     Fitting,
@@ -158,6 +159,30 @@ class Backbone(BackboneSpec):
     @hookimpl
     def backbone_build(self, ctx):
         return Net(ctx.space.width, ctx.condition_width)
+
+
+class Dense(nn.Module):
+    """Class codes as one-hots through a linear layer, which an adapter can stand on."""
+
+    width = 4
+
+    def __init__(self, classes):
+        super().__init__()
+        self.classes = classes
+        self.project = nn.Linear(len(classes), self.width)
+
+    def prepare(self, prompts):
+        return torch.tensor([self.classes.index(p.label) for p in prompts])
+
+    def forward(self, inputs):
+        pooled = self.project(nn.functional.one_hot(inputs, len(self.classes)).float())
+        return Embedded(pooled.unsqueeze(1), torch.ones(len(inputs), 1, dtype=torch.bool), pooled)
+
+
+class DenseConditioner(ConditionerSpec):
+    @hookimpl
+    def conditioner_build(self, ctx):
+        return Dense(ctx.classes)
 
 
 class Extra(StrategySpec):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,8 @@ def attach(module: nn.Module, names: Sequence[str], *, name: str, rank: int, alp
     key = next(k for i in range(len(taken) + 1) if (k := f"{stem}-{i}") not in taken)
     config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=list(names))
     trained = {p: p.requires_grad for p in module.parameters()}
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Already found a `peft_config`")  # several adapters on one module are meant
         torch.manual_seed(seed)
         inject_adapter_in_model(config, module, key)
     for parameter, wanted in trained.items():  # peft freezes what it does not own; what trains is the plan's to say
