@@ -35,4 +35,9 @@ def main(argv: list[str]) -> None:
     lines = [f"{dataset.name}: {len(dataset)} rows ({counts}), target {dataset.target_name or 'none'}, {recipe.seeds} seed(s)"]
     lines.append(table(tuple(found[0]), [tuple(row.values()) for row in found]))
     lines += [f"arms: {', '.join(arm.name for arm in recipe.arm)}"] if recipe.arm else []
-    show({"recipe": plain(recipe), "plan": plan.to_json()}, "\n".join(lines), as_json=asked.json)
+    cost = {
+        "runs": recipe.seeds * max(1, len(recipe.arm)), "steps": sum(p.budget.steps for p in plan.phases),
+        "rows": sum(p.budget.steps * p.budget.batch * len(p.terms) for p in plan.phases),
+    }  # fmt: skip
+    lines.append(f"cost: {cost['steps']} steps on {cost['rows']:,} rows drawn, in each of {cost['runs']} run(s)")
+    show({"recipe": plain(recipe), "plan": plan.to_json(), "cost": cost}, "\n".join(lines), as_json=asked.json)

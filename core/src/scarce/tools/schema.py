@@ -25,7 +25,7 @@ def recipe_schema(catalogue: Catalogue) -> tuple[dict[str, Any], list[str]]:
     out["$schema"], out["title"] = "https://json-schema.org/draft/2020-12/schema", "A recipe of scarce"
     defs, notes = out["$defs"], list[str]()
     for role in (role.name for role in ROLES.values() if role.spec):
-        shapes: list[dict[str, Any]] = []
+        shapes: list[Any] = []
         for row in (row for row in catalogue.rows if row.role == role):
             try:
                 shapes.append(_component(row, defs))
