@@ -57,9 +57,7 @@ class ColumnBert(nn.Module):
         self.number_bias = nn.Parameter(torch.zeros(len(numeric)))
         self.level_heads = nn.Parameter(torch.zeros(sum(space.levels), width))
         self.level_bias = nn.Parameter(torch.zeros(sum(space.levels)))
-        self.straight = nn.Linear(TIME_WIDTH, len(numeric))
-        nn.init.zeros_(self.straight.weight)
-        nn.init.zeros_(self.straight.bias)
+        self.straight = nn.Parameter(torch.zeros(len(numeric), TIME_WIDTH))
         starts = [sum(space.levels[:c]) for c in range(len(space.levels))]
         categorical = [o for b, o in zip(space.blocks, owners, strict=True) if b.kind == "categorical"]
         self.number_owners, self.level_owners = numeric, categorical
@@ -92,7 +90,7 @@ class ColumnBert(nn.Module):
         for layer in self.encoder:
             h = layer(h)
         n, k = self.sizes
-        num = (h[:, self.owners[:n]] * self.number_heads).sum(2) + self.number_bias + self.straight(clock) * x_t.num
+        num = (h[:, self.owners[:n]] * self.number_heads).sum(2) + self.number_bias + F.linear(clock, self.straight) * x_t.num
         parts = torch.split(self.level_heads, list(self.levels))
         logits = [F.linear(h[:, owner], head) for owner, head in zip(self.level_owners, parts, strict=True)]
         cat = torch.cat(logits, 1) + self.level_bias if logits else x_t.num.new_zeros(len(x_t), k)
@@ -120,5 +118,6 @@ class ColumnBert(nn.Module):
 
 def blank_layers(config: BertConfig) -> tuple[nn.ModuleList, nn.LayerNorm]:
     """Layers and embedding norm of a BERT's shape, for weights that follow."""
+    config._attn_implementation = "sdpa"
     norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
     return nn.ModuleList(BertLayer(config, layer_idx=i) for i in range(config.num_hidden_layers)), norm

@@ -68,10 +68,9 @@ class QuantisedLinear(nn.Linear):
         library = _library()
         if self.kind == "int8":
             return library.int8_vectorwise_dequant(self.codes, self.scales)  # type: ignore[no-any-return]
-        return library.dequantize_4bit(  # type: ignore[no-any-return]
-            self.codes, absmax=self.scales, out=torch.empty(self.out_features, self.in_features, device=self.codes.device),
-            blocksize=BLOCK, quant_type="nf4",
-        )  # fmt: skip
+        shape = torch.Size((self.out_features, self.in_features))
+        state = library.QuantState(self.scales, shape=shape, dtype=torch.float32, blocksize=BLOCK, quant_type="nf4")
+        return library.dequantize_4bit(self.codes, state)  # type: ignore[no-any-return]
 
     def forward(self, x: Tensor) -> Tensor:
         """x W^T + b."""
