@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from scarce.contract import EvaluatorContext, EvaluatorSpec, Figure, Metric, hookimpl, take
+from scarce.contract import EvaluatorContext, EvaluatorSpec, Metric, hookimpl, take
 from scarce.contract.frozen import Frozen
 from scarce.parts.config import Diversity as DiversityOptions
 from scarce.parts.privacy import TIE, Vectors, nearest, some
@@ -60,11 +60,6 @@ class Diversity(EvaluatorSpec):
         floors = {"coverage": coverage(rows, radius, held), "distance": _distance(held, sides[0])}
         real = Real(train=sides[0], rows=rows, radius=radius, **floors)
         return [m for source, records in ctx.samples.items() for m in self._source(ctx, source, records, real)]
-
-    @hookimpl
-    def evaluator_draw(self, ctx: EvaluatorContext) -> list[Figure]:
-        """No figures."""
-        return []
 
     def _source(self, ctx: EvaluatorContext, source: str, records: Any, real: Real) -> list[Metric]:
         n, asked = len(real.rows), max(ctx.expected if source == "synthetic" else 0, len(records))

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from scarce.contract import Dataset, EvaluatorContext, EvaluatorSpec, Figure, Metric, hookimpl, take
+from scarce.contract import Dataset, EvaluatorContext, EvaluatorSpec, Metric, hookimpl, take
 from scarce.contract.frozen import Frozen
 from scarce.parts.config import Membership as MembershipOptions
 from scarce.parts.detection import auc_interval
@@ -64,11 +64,6 @@ class Membership(EvaluatorSpec):
         """`membership_auc` of every source and, from 500 records a side, `membership_tpr` at 1 % false positives."""
         candidates = self._candidates(ctx)
         return [m for source, records in ctx.samples.items() for m in self._source(ctx, source, records, candidates)]
-
-    @hookimpl
-    def evaluator_draw(self, ctx: EvaluatorContext) -> list[Figure]:
-        """No figures."""
-        return []
 
     def _candidates(self, ctx: EvaluatorContext) -> Candidates:
         rng, data = np.random.default_rng([ctx.seed, 4]), ctx.dataset

@@ -72,7 +72,8 @@ def statement(found: Sequence[Curve], source: str) -> str:
     if below == len(found):
         return f"{what} were worth fewer than {least} real rows, the smallest subset, in each of {below} seeds."
     if above and below:
-        return f"{what} were worth fewer than {least} real rows in {below} seeds and at least all {most} in {above}: no mean can be given."
+        outside = f"fewer than {least} real rows in {below} of {len(found)} seeds and at least all {most} in {above}"
+        return f"{what} were worth {outside}: no mean can be given."
     return _between(found, what, above, below)
 
 
@@ -81,8 +82,8 @@ def _between(found: Sequence[Curve], what: str, above: int, below: int) -> str:
     least, most = (float(np.mean([curve.rows[end] for curve in found])) for end in (0, -1))
     logs = [math.log(min(max(curve.worth(), curve.rows[0]), curve.rows[-1])) for curve in found]
     low, high = (math.exp(end) for end in t_interval(logs) or (-math.inf, math.inf))
-    bottom = f"{low:,.0f}" if low >= least else f"fewer than {least:,.0f}"
-    top = f"{high:,.0f}" if high <= most else f"more than {most:,.0f}"
+    bottom = f"{low:,.0f}" if low >= least else f"below {least:,.0f}"
+    top = f"{high:,.0f}" if high <= most else f"above {most:,.0f}"
     bound, span, outside = "", f"{bottom} to {top}", ""
     if above:
         bound, span, outside = "at least ", f"from {bottom} up", f", {above} of them at or above the whole curve"
