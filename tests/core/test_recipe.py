@@ -165,3 +165,11 @@ def test_guidance_under_a_prior_per_class_is_refused():
     raw = {"data": {"modality": "tabular"}, "backbone": {"name": "mlp"}, "diffusion": {"prior": "per-class"}, "generate": {"guidance": 2.0}}
     with pytest.raises(RecipeError, match=r"generate\.guidance.*per-class"):
         check_recipe(resolve(raw), read_catalogue())
+
+
+def test_naming_another_plugin_drops_the_options_of_the_one_before():
+    raw = {**RAW, "backbone": {"name": "bert", "layers": 2}, "evaluator": [{"name": "utility", "rows": 5}]}
+    sets = ["backbone.name=mlp", "backbone.width=64", "evaluator.0.name=utility"]
+    recipe = resolve(raw, overrides=[parse_set(s) for s in sets])
+    assert (recipe.backbone.name, recipe.backbone.options) == ("mlp", {"width": 64})
+    assert recipe.evaluator[0].options == {"rows": 5}  # its own name again changes nothing

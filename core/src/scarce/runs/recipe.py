@@ -15,6 +15,7 @@ from scarce.errors import RecipeError
 from scarce.host.loading import explain
 from scarce.runs.sections import Recipe, Sweep
 
+COMPONENTS = ("backbone", "conditioner", "strategy", "acquisition", "learner", "evaluator", "lifecycle")
 PLURAL = ("arm", "conditioner", "strategy", "evaluator", "lifecycle")
 
 
@@ -48,7 +49,10 @@ def parse_set(text: str) -> tuple[str, Any]:
 
 
 def override(raw: dict[str, Any], key: str, value: Any) -> None:
-    """Set one recipe path in place; an index just past the end, or a plain value on a list, appends."""
+    """Set one recipe path in place; an index just past the end, or a plain value on a list, appends.
+
+    Naming another plugin drops the options of the one before.
+    """
     parts = key.split(".")
     node: Any = raw
     for i, part in enumerate(parts[:-1]):
@@ -59,6 +63,8 @@ def override(raw: dict[str, Any], key: str, value: Any) -> None:
     last = parts[-1]
     if isinstance(node, list):
         raise RecipeError(f"{key}: name an option of item {last}, such as {key}.name", hint=f"--set {key}.name=…")
+    if last == "name" and parts[0] in COMPONENTS and node.get("name", value) != value:
+        node.clear()
     if last in PLURAL and len(parts) == 1 and not isinstance(value, list):
         node[last] = [*node.get(last, []), {"name": value} if isinstance(value, str) else value]
     elif isinstance(node.get(last), list) and not isinstance(value, list):
