@@ -22,7 +22,7 @@ from pydantic import BaseModel
 from scarce.catalogue import GLOSSARY, ROLES, Row, read_catalogue
 from scarce.contract import contexts, plan, specs
 from scarce.contract.options import Named
-from scarce.runs.sections import Arm, Recipe
+from scarce.runs.sections import Arm, Factor, Recipe
 
 ROOT = Path(__file__).parents[2]
 SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
@@ -47,6 +47,7 @@ def type_name(annotation: Any, limits: str = "") -> str:
     if origin is dict:
         return "table"
     known = {str: "text", int: "whole number", float: "number", bool: "true or false", Named: "table with `name`", Arm: "table with `name`"}
+    known |= {Factor: "table with `name` and `level`"}
     return known.get(annotation, getattr(annotation, "__name__", str(annotation))) + limits
 
 

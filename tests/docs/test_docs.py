@@ -18,6 +18,7 @@ from scarce.catalogue.manifest import read_manifest
 from scarce.cli.app import main
 from scarce.runs import api
 from scarce.runs.recipe import resolve
+from scarce.tools import sweep
 
 ROOT = Path(__file__).parents[2]
 PAGES = ["README.md", "CONTRIBUTING.md", *(str(p.relative_to(ROOT)) for p in sorted(ROOT.glob("docs/*.md")))]
@@ -56,6 +57,7 @@ def workshop(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setattr(api, "resolve", quickly)
+        patch.setattr(sweep, "resolve", quickly)
         assert main(shlex.split(FIRST)[1:]) == 0
         yield done
 

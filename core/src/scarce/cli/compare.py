@@ -26,7 +26,7 @@ def main(argv: list[str]) -> None:
     parts = [f"against {first}, {asked.source} rows", table(head, [_row(line) for line in lines])]
     parts += [f"{line.run}, {line.metric}: {_values(line.values)} against {_values(line.reference)}" for line in lines
               if 0 < line.comparison.n < FEWEST_SEEDS]  # fmt: skip
-    parts.append(f"{tested} comparisons tested; the verdicts hold for all of them together (Holm), p values are those of each alone")
+    parts.append(f"comparisons tested: {tested}; their verdicts hold for all together (Holm), p values are those of each alone")
     facts = {"reference": first, "source": asked.source, "margin": margin, "tested": tested}
     show({**facts, "comparisons": [line.to_json() for line in lines]}, "\n".join(parts), as_json=asked.json)
 
