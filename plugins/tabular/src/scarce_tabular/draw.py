@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from typing import Any
 
 import numpy as np
@@ -17,27 +18,40 @@ COLOURS = {"real": "#6b7280", "synthetic": "#2563eb"}
 
 
 def draw_columns(ctx: DrawContext) -> list[Figure]:
-    """One overlay per column, those that differ most first (total variation of the drawn bars)."""
+    """One overlay per column, those that differ most first (total variation of the drawn bars); without synthetic rows a look."""
     assert isinstance(ctx.codec, TableCodec)
+    if len(ctx.synthetic) == 0:
+        from scarce_tabular.look import look
+
+        return look(ctx)
     drawn = []
     for column in ctx.codec.fields:
         if isinstance(column, f.Number | f.Levels):
             name = column.column.name
-            labels, real, synthetic = _bars(column, ctx.real[name], ctx.synthetic[name])
-            drawn.append((float(np.abs(real - synthetic).sum()) / 2, str(name), labels, real, synthetic))
+            labels, real, synthetic = bars(column, ctx.real[name], ctx.synthetic[name])
+            if labels:
+                drawn.append((float(np.abs(real - synthetic).sum()) / 2, label(name), labels, real, synthetic))
     drawn.sort(key=lambda d: -d[0])
     return [_figure(*d) for d in drawn[:MOST]]
 
 
-def _bars(column: f.Number | f.Levels, real: pd.Series, synthetic: pd.Series) -> tuple[list[Any], Any, Any]:
+def label(name: Any, most: int = 60) -> str:
+    """A column's name as a picture shows it: shortened."""
+    text = str(name) or "(no name)"
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def bars(column: f.Number | f.Levels, real: pd.Series, synthetic: pd.Series) -> tuple[list[Any], Any, Any]:
+    """Labels of a column's bars (plotly reads them as markup, so they are escaped) and the share of rows in each, twice."""
     if isinstance(column, f.Levels):
         levels = [v for v in column.levels if v is not None][:BINS]
         shares = [s.value_counts(normalize=True, dropna=False) for s in (real, synthetic)]
         a, b = (np.array([float(share.get(v, 0.0)) for v in levels]) for share in shares)
-        return [str(v) for v in levels], a, b
+        shown = [html.escape(label(v), quote=False) for v in levels]
+        return [text if shown.count(text) == 1 else f"{text} ({i})" for i, text in enumerate(shown)], a, b
     values = [f.as_floats(column.column, s) for s in (real, synthetic)]
     values = [v[np.isfinite(v)] for v in values]
-    edges = np.histogram_bin_edges(np.concatenate(values), bins=BINS)
+    edges = np.histogram_bin_edges(np.concatenate(values), bins=BINS)  # of no values: from 0 to 1
     middles = (edges[1:] + edges[:-1]) / 2
     shown = [str(pd.Timestamp(m, unit="s"))[:16] for m in middles] if column.column.kind == "date" else middles.tolist()
     a, b = (np.histogram(v, edges)[0] / max(len(v), 1) for v in values)

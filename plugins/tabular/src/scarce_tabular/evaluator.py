@@ -19,6 +19,9 @@ from scarce_tabular.config import Utility as UtilityOptions
 
 Array = npt.NDArray[Any]
 NAN = float("nan")
+ENTRIES = 1_000_000_000  # rows times pairs of columns that are compared
+FEWEST_ROWS = 2000
+MOST_MAPPED = 60  # columns of a heat map: those that differ most
 _COLOURS = [[0.0, "#b5482a"], [0.5, "#ffffff"], [1.0, "#2a5ea8"]]
 
 
@@ -144,7 +147,7 @@ class Correlation(EvaluatorSpec):
         rows are left out and listed; one constant only in a sample counts with association 0 and is listed.
         """
         columns = columns_of(ctx.dataset)
-        train, held = _real(ctx, self.options.rows)
+        train, held = _real(ctx, self._most(columns))
         if len(columns.names) < 2 or len(train) < 3:
             error = f"needs two varying columns and three rows, found {len(columns.names)} and {len(train)}"
             return [Metric(name="correlation_distance", value=NAN, source=source, error=error) for source in ctx.samples]
@@ -159,8 +162,15 @@ class Correlation(EvaluatorSpec):
         columns, synthetic = columns_of(ctx.dataset), ctx.samples.get("synthetic")
         if synthetic is None or len(synthetic) < 3 or len(columns.names) < 2:
             return []
-        real = self._matrix(_real(ctx, self.options.rows)[0], columns)
-        return [heat_maps(real, self._matrix(_capped(synthetic, self.options.rows, ctx.seed), columns), columns.names)]
+        most = self._most(columns)
+        real, other = (self._matrix(r, columns) for r in (_real(ctx, most)[0], _capped(synthetic, most, ctx.seed)))
+        shown = np.sort(np.argsort(-np.abs(real - other).max(0), kind="stable")[:MOST_MAPPED])
+        names = tuple(columns.names[i] for i in shown)
+        return [heat_maps(real[np.ix_(shown, shown)], other[np.ix_(shown, shown)], names)]
+
+    def _most(self, columns: Columns) -> int:
+        """Rows per table that are compared: fewer where there are very many pairs of columns."""
+        return min(self.options.rows, max(FEWEST_ROWS, ENTRIES // max(1, len(columns.names) ** 2 // 2)))
 
     def _matrix(self, records: Any, columns: Columns) -> Array:
         return associations(records, columns, method=self.options.numeric)
@@ -178,7 +188,7 @@ class Correlation(EvaluatorSpec):
         if len(records) < 3:
             yield Metric(name="correlation_distance", value=NAN, source=source, error=f"needs three records, found {len(records)}")
             return
-        records = _capped(records, self.options.rows, ctx.seed)
+        records = _capped(records, self._most(columns), ctx.seed)
         matrix = self._matrix(records, columns)
         note = _listed("left out (identifier, free text or constant)", columns.dropped)
         note += _listed("constant in this sample", [c for c in columns.names if records[c].nunique(dropna=False) < 2])

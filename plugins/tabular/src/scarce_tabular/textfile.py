@@ -23,9 +23,11 @@ def read_text(path: Path) -> pd.DataFrame:
         frame = pd.read_csv(io.StringIO(text, newline=""), sep=separator, low_memory=False, index_col=False)
         if separator == ";" and _decimal_commas(frame):
             frame = pd.read_csv(io.StringIO(text, newline=""), sep=separator, low_memory=False, index_col=False, decimal=",")
+        if names.count("") == 1:  # pandas calls it "Unnamed: 0"
+            frame = frame.set_axis([*frame.columns[: names.index("")], "", *frame.columns[names.index("") + 1 :]], axis=1)
         codes = _leading_zeros(text, separator, frame)
         if codes:
-            frame = frame.assign(**pd.read_csv(io.StringIO(text, newline=""), sep=separator, usecols=codes, dtype=str, index_col=False))
+            frame = _as_texts(frame, text, separator, codes)
     except (pd.errors.ParserError, csv.Error, ValueError) as error:
         raise DataError(f"{path} is not a table: {error}", hint="write it again as CSV with a header line") from None
     return frame
@@ -64,7 +66,7 @@ def _check_lines(text: str, separator: str, names: list[str], path: Path) -> Non
             raise DataError(what, hint=f"give every line the {len(names)} fields of the header")
 
 
-def _leading_zeros(text: str, separator: str, frame: pd.DataFrame) -> list[str]:
+def _leading_zeros(text: str, separator: str, frame: pd.DataFrame) -> list[int]:
     """Columns of numbers some of which are written with leading zeros: codes, not numbers."""
     numeric = [i for i, t in enumerate(frame.dtypes) if pd.api.types.is_numeric_dtype(t) and not pd.api.types.is_bool_dtype(t)]
     if not numeric or not re.search(r"(^|[,;\t|\n\"])0\d", text):
@@ -72,7 +74,16 @@ def _leading_zeros(text: str, separator: str, frame: pd.DataFrame) -> list[str]:
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     next(rows)
     found = {i for row in rows for i in numeric if row and row[i][:1] == "0" and row[i][1:2].isdigit()}
-    return [frame.columns[i] for i in sorted(found)]
+    return sorted(found)
+
+
+def _as_texts(frame: pd.DataFrame, text: str, separator: str, places: list[int]) -> pd.DataFrame:
+    """The frame with some columns as they are written."""
+    written = pd.read_csv(io.StringIO(text, newline=""), sep=separator, usecols=places, dtype=str, index_col=False)
+    out = frame.copy(deep=False)
+    for i, name in zip(places, written.columns, strict=True):
+        out[frame.columns[i]] = written[name]
+    return out
 
 
 def _decimal_commas(frame: pd.DataFrame) -> bool:
