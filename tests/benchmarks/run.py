@@ -1,6 +1,7 @@
 """`make bench [ONLY=group]`: measure a group, print its table, keep it with commit and machine. Resumable.
 
-Groups: tables (the default; the plan for <= 15 CPU seconds of training), tables-60 (for <= 60), train_step, sampling.
+Groups: tables (the default; the plan for <= 15 CPU seconds of training), tables-60 (for <= 60), train_step, sampling,
+priors (full against standard), tldr (BERT beside the MLP), suite (the sweep of TL;DR's parts on one table).
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ from typing import Any
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
-GROUPS = {"tables": ("tables", {}), "tables-60": ("tables", {"budget": 60}), "train_step": ("train_step", {}), "sampling": ("sampling", {})}
+GROUPS: dict[str, tuple[str, dict[str, Any]]] = {
+    "tables": ("tables", {}), "tables-60": ("tables", {"budget": 60}), "train_step": ("train_step", {}), "sampling": ("sampling", {}),
+    "priors": ("priors", {}), "tldr": ("tldr", {}), "suite": ("suite", {}),
+}  # fmt: skip
 
 
 def keep(group: str, rows: list[dict[str, Any]]) -> Path:

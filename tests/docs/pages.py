@@ -15,7 +15,7 @@ import tomllib
 import types
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel
 
@@ -42,6 +42,8 @@ def type_name(annotation: Any, limits: str = "") -> str:
         return ", ".join(f'`"{value}"`' for value in args)
     if origin in (Union, types.UnionType):
         return " or ".join(type_name(a) for a in args if a is not type(None)) + limits
+    if origin is Annotated:
+        return type_name(args[0], limits or limits_of(args[1]))
     if origin is tuple:
         return f"list of {type_name(args[0])}"
     if origin is dict:
