@@ -149,7 +149,7 @@ def test_terminal_and_notebook_forms():
 def test_a_report_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
     path = write_report(tmp_path, results())
     before = path.read_bytes()
-    monkeypatch.setattr("scarce.report.html._json", lambda data: 1 / 0)
+    monkeypatch.setattr("scarce.report.page._json", lambda data: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         write_report(tmp_path, results())
     assert path.read_bytes() == before

@@ -69,11 +69,12 @@ def _inspect(asked: argparse.Namespace) -> None:
     said = [_sentence(encoded)] if columns else []
     said += [f"note: {note}" for note in dataset.notes]
     if page:
-        from scarce.report.page import render_page
+        from scarce.report.page import Block, render_page
 
         nothing = take(dataset.records, np.zeros(0, dtype=np.int64))
         figures = scope.modality_draw(DrawContext(real=dataset.records, synthetic=nothing, dataset=whole, codec=codec, seed=0))
-        print(write_bytes(asked.out, render_page(dataset.name, [*lines, *said], HEAD, columns, figures).encode()))
+        blocks = [Block(head=HEAD, rows=columns)] if columns else []
+        print(write_bytes(asked.out, render_page(dataset.name, [*lines, *said], blocks, figures).encode()))
         return
     facts = {"name": dataset.name, "rows": len(dataset), "task": dataset.task, "notes": dataset.notes, "schema": dataset.schema}
     shown = [*lines, *([table(HEAD, columns)] if columns else []), *said]

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping, Sequence
 from functools import partial
-from importlib import resources
 from typing import Any
 
-import jinja2
-import markupsafe
-
 from scarce.contract.results import Figure
+from scarce.report.page import fill
 from scarce.report.results import Results, shown, side, tables
 from scarce.report.statistics import MAIN_METRIC, SOURCES, Comparison, label, paired, summarise
 from scarce.report.text import TITLES, interval_note
@@ -25,52 +21,16 @@ _COLOURS = {"real": "#2f6fb0", "synthetic": "#d9622b", "both": "#8d6bb8"}
 
 def render(results: Results) -> str:
     """The HTML of the report; whatever came from the data is escaped."""
-    source = resources.files("scarce.report").joinpath("report.html.j2").read_text(encoding="utf-8")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    own = [f for f in (_bars(results), curve_figure(results.children, results.task)) if f]
-    figures = [(f"plot-{i}", f) for i, f in enumerate([*own, *results.figures])]
-    plots = {mark: {"traces": f.traces, "layout": f.layout} for mark, f in figures if f.traces}
+    drawn = [f for f in (_bars(results), curve_figure(results.children, results.task), *results.figures) if f]
+    figures = [f.with_(section=f.section if f.section in TITLES else "more") for f in drawn]
     cards = (("Data", results.data_card), ("Cost", results.cost), ("Provenance", results.provenance))
-    return environment.from_string(source).render(
+    return fill(
+        "report.html.j2", figures,
         results=results, verdicts=[(arm, results.verdict(arm)) for arm in results.arms or ("",)], flags=flags(results.children),
         side=partial(side, results), titles=TITLES, tables={t.section: t for t in tables(results)}, comparisons=_comparisons(results),
-        figures={name: [(mark, f, _ready(f.html)) for mark, f in figures if _section(f) == name] for name in TITLES},
         seeds=_seeds(results), interval=interval_note(results), phases=[_phase(p) for p in results.plan],
-        cards=[(title, _flat(facts)) for title, facts in cards if facts], plots=_json(plots), plotly=_plotly() if plots else "",
+        cards=[(title, _flat(facts)) for title, facts in cards if facts],
     )  # fmt: skip
-
-
-def _section(figure: Figure) -> str:
-    return figure.section if figure.section in TITLES else "more"
-
-
-def _ready(text: str) -> Any:
-    """An evaluator's own HTML as it is; if it brings a script, escaped like any other text."""
-    return text if "<script" in text.lower() else markupsafe.Markup(text)
-
-
-def _plotly() -> Any:
-    from plotly.offline import get_plotlyjs
-
-    return markupsafe.Markup(get_plotlyjs().replace("</script", "<\\/script"))
-
-
-def _json(data: Any) -> Any:
-    """JSON that is safe inside a script element; NaN and infinities become null."""
-    text = json.dumps(_plain(data), allow_nan=False, separators=(",", ":"))
-    return markupsafe.Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if hasattr(value, "tolist"):
-        return _plain(value.tolist())
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_plain(v) for v in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value if value is None or isinstance(value, bool | int | str) else str(value)
 
 
 def _bars(results: Results) -> Figure | None:

@@ -1,4 +1,4 @@
-"""The report without plotly and jinja2: plain text, the terminal's summary, and the notebook's short form."""
+"""The report without plotly: plain text, the terminal's summary, and the notebook's short form."""
 
 from __future__ import annotations
 

@@ -13,8 +13,8 @@ __all__ = ["short_html", "write_report"]
 
 
 def write_report(folder: Path, results: Results) -> Path:
-    """Write report.html, or report.txt where plotly or jinja2 is absent; an older one in the other form goes."""
-    if find_spec("plotly") is None or find_spec("jinja2") is None:
+    """Write report.html, or report.txt where plotly is absent; an older one in the other form goes."""
+    if find_spec("plotly") is None:
         path, other = write_text(folder / "report.txt", results), folder / "report.html"
     else:
         from scarce.report.html import render

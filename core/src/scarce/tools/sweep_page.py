@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from importlib.util import find_spec
@@ -10,26 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from scarce.contract.frozen import Frozen
+from scarce.contract.results import Figure
+from scarce.report.page import Block, render_page
 from scarce.report.results import SHARES, shown
 from scarce.report.statistics import FEWEST_SEEDS, MAIN_METRIC, TOO_FEW, Comparison, label, t_interval
 from scarce.tools.sweep_results import Effect, Place, Result, effects, over_seeds, places
-
-_STYLE = """body { font: 15px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 1200px; padding: 20px; color: #1d2129; }
-h2 { font-size: 1.1rem; margin: 26px 0 6px; } .note { color: #5b6470; font-size: .88rem; } .scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums; }
-th, td { padding: 5px 9px; text-align: left; border-bottom: 1px solid #e3e6eb; }
-code { display: block; overflow-x: auto; background: #f0f2f5; padding: 9px; }"""
-_POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; font-src data:"
-
-
-class Block(Frozen):
-    """A table with a title and a note; without a head it is the note alone."""
-
-    title: str
-    head: Sequence[str] = ()
-    rows: Sequence[Sequence[str]] = ()
-    note: str = ""
 
 
 def blocks(found: Sequence[Result], facts: Mapping[str, Any]) -> list[Block]:
@@ -105,31 +89,11 @@ def _across(made: Sequence[Effect]) -> list[tuple[str, ...]]:
 
 def page(found: Sequence[Result], facts: Mapping[str, Any]) -> str:
     """The HTML; the plot needs plotly and is left out without it."""
-    title, score, cost = f"Sweep of {facts['name']}", label(facts["metric"] or "score"), facts["cost"]
-    body = [f"<h1>{escape(title)}</h1><code>{escape(facts['command'])}</code>", *map(_html, blocks(found, facts))]
-    traces = _traces(places(found, facts))
-    if traces and find_spec("plotly") is not None:
-        from plotly.offline import get_plotlyjs
-
-        axes = {"xaxis": {"title": {"text": escape(cost)}}, "yaxis": {"title": {"text": escape(score)}}}
-        data = json.dumps({"data": traces, "layout": {**axes, "height": 460}}).replace("<", "\\u003c")
-        code = get_plotlyjs().replace("</script", "<\\/script")
-        body.append(f'<h2>{escape(score)} against {escape(cost)}</h2><div id="plot"></div><script>{code}</script>')
-        body.append(f"<script>const made = {data}; Plotly.newPlot('plot', made.data, made.layout, {{responsive: true}});</script>")
-    head = f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{_POLICY}"><title>{escape(title)}</title>'
-    return f'<!DOCTYPE html>\n<html lang="en"><head>{head}<style>{_STYLE}</style></head><body>\n' + "\n".join(body) + "\n</body></html>\n"
-
-
-def _html(block: Block) -> str:
-    note = f'<p class="note">{escape(block.note)}</p>' if block.note else ""
-    if not block.head:
-        return note
-    lines = [_row("th", block.head), *(_row("td", row) for row in block.rows)]
-    return f'<h2>{escape(block.title)}</h2>{note}<div class="scroll"><table>{"".join(lines)}</table></div>'
-
-
-def _row(tag: str, cells: Iterable[str]) -> str:
-    return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+    score, cost = label(facts["metric"] or "score"), facts["cost"]
+    traces = _traces(places(found, facts)) if find_spec("plotly") else []
+    axes = {"xaxis": {"title": {"text": escape(cost)}}, "yaxis": {"title": {"text": escape(score)}}}
+    plot = Figure(name="sweep", title=f"{score} against {cost}", traces=traces, layout={**axes, "height": 460})
+    return render_page(f"Sweep of {facts['name']}", (), blocks(found, facts), [plot] if traces else [], facts["command"])
 
 
 def _traces(found: Sequence[Place]) -> list[dict[str, Any]]:
