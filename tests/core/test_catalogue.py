@@ -161,7 +161,7 @@ def test_block_and_only(site, component, monkeypatch):
 
 
 def test_missing_names_get_an_install_line_or_a_near_name():
-    catalogue = read_catalogue()
+    catalogue = read_catalogue(distributions=[metadata.distribution(name) for name in ("scarce", "scarce-tabular")])
     with pytest.raises(PluginError, match="scarce-lora offers it") as caught:
         catalogue.find("strategy", "lora")
     assert caught.value.hint == "pip install scarce-lora"

@@ -168,13 +168,11 @@ def test_soft_categories_carry_gradients_and_leave_values_unchanged(sampler):
     for grad_steps in (1, 6):
         condition = torch.tensor([0.3, -0.2], requires_grad=True)
         soft = run(process, condition, options=options, grad_steps=grad_steps)
-        again = run(process, condition, options=options, grad_steps=grad_steps, checkpoint=True)
         assert torch.allclose(soft.num, plain.num, atol=1e-5)
         assert soft.cat.shape == (16, 4)
         assert torch.allclose(soft.cat.view(16, 2, 2).sum(-1), torch.ones(16, 2))
-        gradients = [torch.autograd.grad(s.cat[:, 0].sum() + s.num.sum(), condition)[0] for s in (soft, again)]
-        assert float(gradients[0].abs().min()) > 1e-3
-        assert torch.allclose(*gradients, rtol=1e-5)
+        gradient = torch.autograd.grad(soft.cat[:, 0].sum() + soft.num.sum(), condition)[0]
+        assert float(gradient.abs().min()) > 1e-3
 
 
 def test_gradient_of_expected_one_hots_equals_finite_differences():

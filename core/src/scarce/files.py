@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,19 @@ from scarce.errors import RunError
 
 
 def write_bytes(path: Path, data: bytes) -> Path:
-    """Write beside `path`, flush to disk, then rename over it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write beside `path`, flush to disk, then rename over it; a place that can't be written is a RunError."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with beside.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(beside, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with beside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except OSError as error:
+        with suppress(OSError):
+            beside.unlink()
+        raise RunError(f"{path} can't be written: {error.strerror}", hint=f"ls -ld {path}; df -h {path.parent}") from error
     return path
 
 
@@ -42,14 +48,22 @@ def write_json(path: Path, data: Any) -> Path:
     return write_bytes(path, (json.dumps(data, indent=1, default=_plain, ensure_ascii=False) + "\n").encode())
 
 
-def read_json(path: Path) -> Any:
-    """Read JSON; a missing or damaged file is a RunError naming it."""
+@contextmanager
+def _reading(path: Path, hint: str) -> Iterator[None]:
+    """A missing or damaged file is a RunError naming it."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        yield
     except FileNotFoundError:
         raise RunError(f"{path} is missing", hint=f"ls {path.parent}") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise RunError(f"{path} is damaged: {error}", hint="start the run again in a new folder") from None
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise RunError(f"{path} is damaged: {error}", hint=hint) from None
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON; a missing or damaged file is a RunError naming it."""
+    with _reading(path, "start the run again in a new folder"):
+        found = json.loads(path.read_text(encoding="utf-8"))
+    return found
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any] | None = None) -> Path:
@@ -60,25 +74,19 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str,
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and facts written by `write_tensors`; a missing or damaged file is a RunError naming it."""
-    try:
+    with _reading(path, f"rm {path}, then scarce resume the run"):
         data = path.read_bytes()
         size = int.from_bytes(data[:8], "little")
         facts = json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["facts"])
-        return load(data), facts
-    except FileNotFoundError:
-        raise RunError(f"{path} is missing", hint=f"ls {path.parent}") from None
-    except (SafetensorError, ValueError, KeyError) as error:
-        raise RunError(f"{path} is damaged: {error}", hint=f"rm {path}, then scarce resume the run") from None
+        tensors = load(data)
+    return tensors, facts
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:
     """Tensors of any safetensors file; a missing or damaged one is a RunError naming it."""
-    try:
-        return load(path.read_bytes())
-    except FileNotFoundError:
-        raise RunError(f"{path} is missing", hint=f"ls {path.parent}") from None
-    except (SafetensorError, ValueError) as error:
-        raise RunError(f"{path} is damaged: {error}", hint=f"ls -l {path.parent}") from None
+    with _reading(path, f"ls -l {path.parent}"):
+        tensors: dict[str, Tensor] = load(path.read_bytes())
+    return tensors
 
 
 def file_hash(path: Path) -> str:

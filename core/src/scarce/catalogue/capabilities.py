@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence, Set
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scarce.errors import CapabilityError
@@ -10,36 +12,7 @@ from scarce.errors import CapabilityError
 if TYPE_CHECKING:
     from scarce.catalogue.catalogue import Catalogue, Row
 
-GLOSSARY: dict[str, str] = {
-    "space:vector": "an encoded record is one vector of numeric and categorical blocks",
-    "space:sequence": "an encoded record is a sequence of steps",
-    "space:set": "an encoded record is a set of points without order",
-    "space:image": "an encoded record is an image or its latent",
-    "records:text": "a record is a text",
-    "records:image": "a record is, or decodes to, a picture",
-    "codec:vectors": "records have vectors whose Euclidean distance is the record distance",
-    "codec:soft": "decoding has a differentiable half",
-    "codec:known": "known fields can be imposed while sampling",
-    "cond:label": "prompts may be class labels",
-    "cond:text": "prompts may be texts",
-    "cond:tokens": "the condition has tokens for attention",
-    "cond:pooled": "the condition has one pooled vector",
-    "cond:dropout": "the condition can be dropped (NULL), so guidance works",
-    "cond:differentiable": "the condition can be changed by gradient",
-    "layers:linear": "the network is made of linear layers that adapters can wrap",
-    "layers:attention": "the network has attention layers that adapters can wrap",
-    "grad:input": "gradients reach the network's input",
-    "learner:classification": "the learner predicts classes",
-    "learner:regression": "the learner predicts numbers",
-    "learner:differentiable": "the learner passes gradients to its input",
-    "learner:features": "the learner gives features of a record",
-    "learner:stochastic": "the learner can make several different passes (dropout)",
-    "eval:utility": "judges a model trained on the data",
-    "eval:fidelity": "judges likeness to real data",
-    "eval:privacy": "judges copying of real records",
-    "eval:controllability": "judges whether samples follow their prompts",
-    "eval:diversity": "judges how different samples are",
-}
+GLOSSARY: dict[str, str] = json.loads(Path(__file__).with_name("glossary.json").read_text(encoding="utf-8"))
 """Capability -> meaning. Third parties put their name and a dot in front: `acme.cond:audio`."""
 
 

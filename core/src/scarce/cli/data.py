@@ -56,7 +56,7 @@ def _inspect(asked: argparse.Namespace) -> None:
     dataset = read_records(section, 0, assembly, catalogue)
     page = asked.out is not None and asked.out.suffix.lower() in (".html", ".htm")
     if asked.out is not None and not page:
-        print(write_json(asked.out, dict(dataset.schema)))
+        show({"file": write_json(asked.out, dict(dataset.schema))}, str(asked.out), as_json=asked.json)
         return
     columns = [_row(column) for column in dataset.schema.get("columns", [])]
     lines = [f"{dataset.name}: {len(dataset)} rows, target {dataset.target_name or 'none'} ({dataset.task})"]
@@ -74,7 +74,8 @@ def _inspect(asked: argparse.Namespace) -> None:
         nothing = take(dataset.records, np.zeros(0, dtype=np.int64))
         figures = scope.modality_draw(DrawContext(real=dataset.records, synthetic=nothing, dataset=whole, codec=codec, seed=0))
         blocks = [Block(head=HEAD, rows=columns)] if columns else []
-        print(write_bytes(asked.out, render_page(dataset.name, [*lines, *said], blocks, figures).encode()))
+        write_bytes(asked.out, render_page(dataset.name, [*lines, *said], blocks, figures).encode())
+        show({"file": asked.out}, str(asked.out), as_json=asked.json)
         return
     facts = {"name": dataset.name, "rows": len(dataset), "task": dataset.task, "notes": dataset.notes, "schema": dataset.schema}
     shown = [*lines, *([table(HEAD, columns)] if columns else []), *said]

@@ -16,14 +16,12 @@ def main(argv: list[str]) -> None:
     from scarce.runs.folder import plain
     from scarce.runs.loading import load_data
     from scarce.runs.planning import make_plan, rows
-    from scarce.runs.recipe import find_recipe, parse_set, resolve
+    from scarce.runs.recipe import data_overrides, find_recipe, parse_set, resolve
     from scarce.runtime.runtime import SharedRuntime
 
     catalogue = read_catalogue()
     _, raw = find_recipe(asked.recipe, catalogue)
-    overrides = [parse_set(text) for text in asked.set]
-    if asked.data:
-        overrides = [("data.source", asked.data), ("data.target", None), *overrides]
+    overrides = [*data_overrides(asked.data), *(parse_set(text) for text in asked.set)]
     recipe = resolve(raw, preset=asked.preset, overrides=overrides)
     assembly = assemble(recipe, catalogue, name="data")
     dataset = load_data(recipe, assembly, catalogue)

@@ -40,7 +40,7 @@ def _describe(folder: Path) -> dict[str, Any]:
         facts["recipe"] = _read(folder / "recipe.resolved.json")["name"]
         homes = [p.parent for p in folder.glob("arms/*/*/recipe.resolved.json")] or [folder]
         results = [_read(home / "metrics.json") for home in homes if (home / "metrics.json").is_file()]
-        finished = len(results) == len(homes) and any(folder.glob("report.*"))
+        finished = len(results) == len(homes) and any(any(folder.glob(name)) for name in ("report.*", "sweep.csv"))
         several = len({r["arm"] for r in results}) > 1
         facts["state"] = "finished" if finished else f"unfinished ({len(results)} of {len(homes)})"
         facts["metric"] = next((MAIN[r["task"]] for r in results if r["task"] in MAIN), "")

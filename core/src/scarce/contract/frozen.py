@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import Field, dataclass, field, replace
+from dataclasses import Field, asdict, dataclass, field, replace
 from typing import Any, ClassVar, Self, dataclass_transform
 
 
@@ -14,6 +14,10 @@ class Frozen:
 
     def __init_subclass__(cls, *, kw_only: bool = True) -> None:
         dataclass(frozen=True, kw_only=kw_only)(cls)
+
+    def to_json(self) -> Any:
+        """Plain data."""
+        return asdict(self)
 
     def with_(self, **changes: Any) -> Self:
         """A copy with some fields replaced."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, field
+from dataclasses import field
 from typing import Any, Literal
 
 from scarce.contract.frozen import Frozen
@@ -34,10 +34,6 @@ class Metric(Frozen):
     note: str = ""
     error: str = ""
     evaluator: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain data."""
-        return asdict(self)
 
 
 class Figure(Frozen):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any, Literal
 
 import torch
@@ -56,10 +55,6 @@ class Space(Frozen):
     def clips(self) -> tuple[float | None, ...]:
         """The bound of each continuous channel, in order."""
         return tuple(b.clip for b in self.blocks if b.kind != "categorical" for _ in range(b.size))
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain data that `from_json` reads back."""
-        return asdict(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Space:

@@ -5,6 +5,8 @@ Ordinary diffusion of w with N(0, I) is identical to PriorGrad (arXiv 2106.06406
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -99,26 +101,20 @@ class Prior(nn.Module):
 
     def whiten(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """w = L^-1 (x - mu), with the prior of each row's label [b] (-1: none) where classes have their own."""
-        if self.kind == "standard":
-            return x
-        if self.kind == "per-class":
-            out = torch.zeros_like(x)
-            for rows, mean, _, inverse in self.groups(len(x), labels):
-                out = out.index_copy(0, rows, (x[rows] - mean) @ inverse.T)
-            return out
-        if self.kind == "full":
-            return (x - self.mean) @ self.inverse.T
-        return (x - self.shaped(self.mean, x)) * self.shaped(self.inverse, x)
+        if self.kind in ("full", "per-class"):
+            return self._by_group(x, labels, lambda part, mean, _, inverse: (part - mean) @ inverse.T)
+        return x if self.kind == "standard" else (x - self.shaped(self.mean, x)) * self.shaped(self.inverse, x)
 
     def unwhiten(self, w: Tensor, labels: Tensor | None = None) -> Tensor:
         """x = mu + L w; labels as in `whiten`."""
-        if self.kind == "standard":
-            return w
-        if self.kind == "per-class":
-            out = torch.zeros_like(w)
-            for rows, mean, factor, _ in self.groups(len(w), labels):
-                out = out.index_copy(0, rows, torch.addmm(mean, w[rows], factor.T))
-            return out
-        if self.kind == "full":
-            return torch.addmm(self.mean, w, self.factor.T)
-        return self.shaped(self.mean, w) + w * self.shaped(self.factor, w)
+        if self.kind in ("full", "per-class"):
+            return self._by_group(w, labels, lambda part, mean, factor, _: torch.addmm(mean, part, factor.T))
+        return w if self.kind == "standard" else self.shaped(self.mean, w) + w * self.shaped(self.factor, w)
+
+    def _by_group(self, x: Tensor, labels: Tensor | None, act: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]) -> Tensor:
+        if self.kind == "full":  # the rows as they are, without a copy
+            return act(x, self.mean, self.factor, self.inverse)
+        out = torch.zeros_like(x)
+        for rows, *law in self.groups(len(x), labels):
+            out = out.index_copy(0, rows, act(x[rows], *law))
+        return out

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 
 import torch
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint as checkpointed
 
 from scarce.contract.space import Known, State
 from scarce.diffusion.categorical import draw
@@ -48,13 +46,12 @@ def sample(
     grad_steps: int = 0,
     known: Known | None = None,
     labels: Tensor | None = None,
-    checkpoint: bool = False,
 ) -> State:
     """x_0 of x_T: channels in data coordinates inside the codec's range, and category codes [.., C].
 
     With grad_steps > 0 categories are expected one-hots [.., sum K], and gradients flow through the last grad_steps
     network calls to whatever the network depends on (drawn categories pass them straight through); the values are
-    those of grad_steps = 0. checkpoint: recompute network activations in the backward pass. known: values to impose,
+    those of grad_steps = 0. known: values to impose,
     returned exactly; unless the prior's covariance carries them all, each step is repeated `options.resample` times (RePaint).
     labels: [b] class codes that the network is told, which choose the prior where classes have their own.
     """
@@ -62,7 +59,6 @@ def sample(
     pinned = None if known is None else pin(process, known, labels)
     repeats = 1 if pinned is None or pinned.exact else options.resample
     eta = {"ddpm": 1.0, "ddim": 0.0, "dpm++": options.eta}[options.sampler]
-    call: Network = partial(checkpointed, network, use_reentrant=False) if checkpoint else network
     x, previous, last_x0, tracked = x_T, None, x_T.num, torch.is_grad_enabled()
     p: list[Tensor] = []
     for i, t in enumerate(times):
@@ -70,7 +66,7 @@ def sample(
         with torch.set_grad_enabled(tracked and i >= len(times) - grad_steps):
             rounds = repeats if then.s > 0 else 1
             for repeat in range(rounds):
-                w0, last_x0, p = _predict(call, process, x, t, pinned, labels)
+                w0, last_x0, p = _predict(network, process, x, t, pinned, labels)
                 d = w0
                 if options.sampler == "dpm++" and previous is not None and pinned is None and then.s > 0:
                     d = extrapolated(w0, previous[0], previous[1], now, then)

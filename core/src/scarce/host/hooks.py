@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import logging
-import time
 import types
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -57,13 +56,11 @@ def _of_modality(spec: Callable[[Any, C], R]) -> Callable[[Scope, C], R]:
 class Scope:
     """The plugins of one scope of a run ("data", "generator"), each under its recipe path.
 
-    Call `register` in recipe order, then `freeze` once, then the facade. trace: a list that receives
-    (hook, path, seconds) of every call.
+    Call `register` in recipe order, then `freeze` once, then the facade.
     """
 
-    def __init__(self, name: str, *, trace: list[tuple[str, str, float]] | None = None) -> None:
+    def __init__(self, name: str) -> None:
         self.name = name
-        self._trace = trace
         self._rows: dict[str, Row] = {}
         self._instances: dict[str, Any] = {}
         self._impls: dict[tuple[str, str], pluggy.HookImpl] = {}
@@ -163,12 +160,7 @@ class Scope:
 
     def _invoke(self, hook: str, path: str, ctx: object) -> Any:
         impl = self._impls[hook, path]
-        start = time.perf_counter()
-        try:
-            return impl.function(*(ctx for _ in impl.argnames))
-        finally:
-            if self._trace is not None:
-                self._trace.append((hook, path, time.perf_counter() - start))
+        return impl.function(*(ctx for _ in impl.argnames))
 
     def _who(self, path: str) -> str:
         row = self._rows[path]

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Generic, TypeVar
+
 from pydantic import Field
 
 from scarce.contract.options import Options
+
+Mine = TypeVar("Mine", bound=Options)
+
+
+class Configured(Generic[Mine]):
+    """What is built with its options alone."""
+
+    def __init__(self, options: Mine) -> None:
+        self.options = options
 
 
 class Label(Options):

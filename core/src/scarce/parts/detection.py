@@ -19,6 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from scarce.contract import EvaluatorContext, EvaluatorSpec, Metric, hookimpl, take
+from scarce.parts.config import Configured
 from scarce.parts.config import Detection as DetectionOptions
 
 Vectors = npt.NDArray[np.float64]
@@ -53,11 +54,8 @@ def _classifier(n: int, seed: int) -> Any:
     return HistGradientBoostingClassifier(max_iter=50, max_leaf_nodes=15, learning_rate=0.15, early_stopping=False, random_state=seed)
 
 
-class Detection(EvaluatorSpec):
+class Detection(Configured[DetectionOptions], EvaluatorSpec):
     """Can a classifier tell synthetic from real hold-out records?"""
-
-    def __init__(self, options: DetectionOptions) -> None:
-        self.options = options
 
     @hookimpl
     def evaluator_measure(self, ctx: EvaluatorContext) -> list[Metric]:

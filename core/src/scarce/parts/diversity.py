@@ -12,6 +12,7 @@ import numpy as np
 
 from scarce.contract import EvaluatorContext, EvaluatorSpec, Metric, hookimpl, take
 from scarce.contract.frozen import Frozen
+from scarce.parts.config import Configured
 from scarce.parts.config import Diversity as DiversityOptions
 from scarce.parts.privacy import TIE, Vectors, nearest, some
 
@@ -39,11 +40,8 @@ def coverage(rows: Vectors, radius: Vectors, by: Vectors) -> float:
     return float((nearest(rows, by)[0][:, 0] <= radius + TIE).mean()) if len(by) else 0.0
 
 
-class Diversity(EvaluatorSpec):
+class Diversity(Configured[DiversityOptions], EvaluatorSpec):
     """Coverage of the real records, and how far synthetic records keep from them."""
-
-    def __init__(self, options: DiversityOptions) -> None:
-        self.options = options
 
     @hookimpl
     def evaluator_measure(self, ctx: EvaluatorContext) -> list[Metric]:

@@ -10,14 +10,11 @@ from torch import Tensor, nn
 
 from scarce.contract import ConditionerContext, ConditionerSpec, Embedded, Prompt, hookimpl
 from scarce.errors import DataError
-from scarce.parts.config import Label
+from scarce.parts.config import Configured, Label
 
 
-class LabelConditioner(ConditionerSpec):
+class LabelConditioner(Configured[Label], ConditionerSpec):
     """Classes to tokens through an embedding table; a prompt without a label gives zeros."""
-
-    def __init__(self, options: Label) -> None:
-        self.options = options
 
     @hookimpl
     def conditioner_build(self, ctx: ConditionerContext) -> nn.Module:

@@ -18,6 +18,7 @@ from sklearn.metrics import roc_auc_score
 
 from scarce.contract import Dataset, EvaluatorContext, EvaluatorSpec, Metric, hookimpl, take
 from scarce.contract.frozen import Frozen
+from scarce.parts.config import Configured
 from scarce.parts.config import Membership as MembershipOptions
 from scarce.parts.detection import auc_interval
 from scarce.parts.privacy import Vectors, nearest, some, wilson
@@ -53,11 +54,8 @@ def true_positives(scores: Vectors, rate: float) -> float:
     return float((scores[:n] > np.sort(scores[n:])[-1 - int(rate * n)]).mean())
 
 
-class Membership(EvaluatorSpec):
+class Membership(Configured[MembershipOptions], EvaluatorSpec):
     """A membership-inference attack on the released records by relative distances."""
-
-    def __init__(self, options: MembershipOptions) -> None:
-        self.options = options
 
     @hookimpl
     def evaluator_measure(self, ctx: EvaluatorContext) -> list[Metric]:

@@ -20,6 +20,7 @@ import torch
 
 from scarce.contract import EvaluatorContext, EvaluatorSpec, Figure, Metric, hookimpl, take
 from scarce.contract.frozen import Frozen
+from scarce.parts.config import Configured
 from scarce.parts.config import Privacy as PrivacyOptions
 
 Vectors = npt.NDArray[np.float64]
@@ -86,11 +87,8 @@ def some(n: int, most: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
     return np.arange(n) if n <= most else np.sort(rng.choice(n, most, replace=False))
 
 
-class Privacy(EvaluatorSpec):
+class Privacy(Configured[PrivacyOptions], EvaluatorSpec):
     """Distance to closest record, hold-out share, exact copies, and the nearest real record shown."""
-
-    def __init__(self, options: PrivacyOptions) -> None:
-        self.options = options
 
     @hookimpl
     def evaluator_measure(self, ctx: EvaluatorContext) -> list[Metric]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from scarce.contract import ConditionerContext, ConditionerSpec, Embedded, Prompt, hookimpl
-from scarce.parts.config import Words
+from scarce.parts.config import Configured, Words
 
 PAD, UNKNOWN = 0, 1
 # Digits are words of their own, so a number never seen in training is still spelled out.
@@ -29,11 +29,8 @@ def learn_vocabulary(texts: Sequence[str], max_words: int) -> list[str]:
     return [word for word, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:max_words]]
 
 
-class WordsConditioner(ConditionerSpec):
+class WordsConditioner(Configured[Words], ConditionerSpec):
     """Texts to one token per word."""
-
-    def __init__(self, options: Words) -> None:
-        self.options = options
 
     @hookimpl
     def conditioner_build(self, ctx: ConditionerContext) -> nn.Module:

@@ -28,7 +28,7 @@ def render(results: Results) -> str:
         "report.html.j2", figures,
         results=results, verdicts=[(arm, results.verdict(arm)) for arm in results.arms or ("",)], flags=flags(results.children),
         side=partial(side, results), titles=TITLES, tables={t.section: t for t in tables(results)}, comparisons=_comparisons(results),
-        seeds=_seeds(results), interval=interval_note(results), phases=[_phase(p) for p in results.plan],
+        seeds=_seeds(results), interval=interval_note(results),
         cards=[(title, _flat(facts)) for title, facts in cards if facts],
     )  # fmt: skip
 
@@ -71,15 +71,6 @@ def _seeds(results: Results) -> list[tuple[str, str, list[str]]]:
     """Every value: metric, source, one text per child."""
     rows = summarise(results.children)
     return [(label(r.name), side(results, r.arm, r.source), [shown(v, r.name) for v in r.values]) for r in rows]
-
-
-def _phase(phase: Mapping[str, Any]) -> tuple[str, ...]:
-    """name, start, terms, adapters, budget, serves of a phase of the plan."""
-    budget = phase.get("budget") or {}
-    named = (", ".join(str(item.get("name", "")) for item in phase.get(part) or ()) for part in ("terms", "adapters"))
-    words = {"steps": "steps", "batch": "rows a step", "rate": "rate"}
-    steps = ", ".join(f"{budget[key]:g} {word}" for key, word in words.items() if key in budget)
-    return (str(phase.get("name", "")), str(phase.get("start", "")), *named, steps, str(phase.get("serves", "")))
 
 
 def _flat(facts: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ from typing import Any
 from scarce.catalogue.catalogue import read_catalogue
 from scarce.contract.condition import Prompt
 from scarce.contract.contexts import WriteContext
-from scarce.errors import DataError, RunError
+from scarce.errors import DataError
 from scarce.files import read_json
 from scarce.report.results import Results
 from scarce.report.write import short_html
@@ -19,7 +19,7 @@ from scarce.runs.folder import children, new_folder, read_recipe, refuse_changes
 from scarce.runs.generating import class_counts, generate
 from scarce.runs.opening import open_generator
 from scarce.runs.provenance import command
-from scarce.runs.recipe import find_recipe, read_toml, resolve
+from scarce.runs.recipe import data_overrides, find_recipe, read_toml, resolve
 from scarce.runs.where import parse_where
 from scarce.runtime.progress import Progress
 
@@ -30,8 +30,7 @@ class Run:
     """A finished run: its numbers, its report, and a generator to sample from."""
 
     def __init__(self, folder: Path) -> None:
-        if not (folder / "recipe.resolved.json").is_file():
-            raise RunError(f"{folder} is not a run folder", hint="ls runs")
+        read_recipe(folder)
         self.folder = folder
         self._open: Any = None
 
@@ -107,13 +106,8 @@ def run(
     """
     catalogue = read_catalogue()
     name, raw = find_recipe(recipe, catalogue)
-    overrides = list((set or {}).items())
     memory = None if data is None or isinstance(data, str | Path) else data
-    if isinstance(data, str | Path):
-        found = str(Path(data).resolve()) if Path(data).exists() else str(data)
-        overrides = [("data.source", found), ("data.target", None), *overrides]
-    elif memory is not None:
-        overrides = [("data.source", "memory"), ("data.target", None), *overrides]
+    overrides = [*data_overrides(data if memory is None else "memory"), *(set or {}).items()]
     resolved = resolve(raw, preset=preset, overrides=overrides)
     folder = new_folder(name, None if out is None else Path(out))
     shown = [(k, v) for k, v in overrides if k != "data.source" and v is not None]

@@ -107,10 +107,10 @@ def check_recipe(recipe: Recipe, catalogue: Catalogue) -> list[Named]:
     return components
 
 
-def assemble(recipe: Recipe, catalogue: Catalogue, *, name: str, trace: list[Any] | None = None) -> Assembly:
+def assemble(recipe: Recipe, catalogue: Catalogue, *, name: str) -> Assembly:
     """Load and register every component of a recipe under its path, those nested in options first."""
     components = check_recipe(recipe, catalogue)
-    assembly = Assembly(Scope(name, trace=trace))
+    assembly = Assembly(Scope(name))
     for part in components:
         _load(assembly, catalogue, part)
     assembly.scope.freeze()

@@ -38,7 +38,8 @@ GENERATOR_SECTIONS = ("seed", "data", "backbone", "conditioner", "diffusion", "g
 class Experiment:
     """A whole run as a person asked for it: one recipe, its arms and seeds, one folder.
 
-    sweep: the arms are points of a sweep: each has a folder of its own, and one that fails is noted there and left behind.
+    sweep: what sweep.json says when the arms are points of a sweep: each has a folder of its own, and one that fails is noted
+    there and left behind.
     """
 
     name: str
@@ -49,7 +50,7 @@ class Experiment:
     memory: Any = None
     progress: Progress = field(default_factory=lambda: Progress(quiet=True))
     judge_again: bool = False
-    sweep: bool = False
+    sweep: Mapping[str, Any] | None = None
 
     def jobs(self) -> list[Job]:
         """One job per arm and seed; a single one lives in the folder itself."""
@@ -93,7 +94,8 @@ def prepare(experiment: Experiment) -> None:
         if job.folder != experiment.folder and (job.folder / "recipe.resolved.json").is_file():
             refuse_changes(job.folder, read_recipe(job.folder)[0], job.recipe)
     facts = {"name": experiment.name, "command": experiment.command, "version": metadata.version("scarce")}
-    experiment.folder.mkdir(parents=True, exist_ok=True)
+    if experiment.sweep is not None:  # first, so that what is killed from here on is known to be a sweep
+        write_json(experiment.folder / SWEEP_FILE, experiment.sweep)
     write_recipe(experiment.folder, experiment.recipe, facts)
     for job in experiment.jobs():
         if job.folder != experiment.folder:

@@ -52,7 +52,7 @@ def write_recipe(folder: Path, recipe: Recipe, facts: dict[str, Any]) -> None:
 def read_recipe(folder: Path) -> tuple[Recipe, dict[str, Any]]:
     """The recipe of a run folder and its facts; another format, or a changed recipe.toml, is a RunError."""
     if not (folder / "recipe.resolved.json").is_file():
-        raise RunError(f"{folder} is not a run folder: it has no recipe.resolved.json", hint="ls runs")
+        raise RunError(f"{folder} is not a run folder: it has no recipe.resolved.json", hint="scarce runs")
     facts = read_json(folder / "recipe.resolved.json")
     if facts.get("format") != FORMAT:
         what = f"{folder} was written in run format {facts.get('format')}, this version reads format {FORMAT}"

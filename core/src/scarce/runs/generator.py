@@ -10,7 +10,7 @@ from torch import Tensor
 
 from scarce.contract.condition import Condition, Prompt, stack
 from scarce.contract.protocols import Codec
-from scarce.contract.space import Known, Space, State
+from scarce.contract.space import Known, Space, State, join
 from scarce.diffusion.guidance import guided
 from scarce.diffusion.process import Process
 from scarce.diffusion.samplers import sample
@@ -72,9 +72,7 @@ class TrainedGenerator:
                     )  # fmt: skip
                 pieces.append(made)
                 places.append(rows)
-        order = torch.argsort(torch.cat(places))
-        mask = None if pieces[0].mask is None else torch.cat([p.mask for p in pieces if p.mask is not None])[order]
-        return State(torch.cat([p.num for p in pieces])[order], torch.cat([p.cat for p in pieces])[order], mask)
+        return join(pieces)[torch.argsort(torch.cat(places))]
 
     def sample(self, prompts: Sequence[Prompt], *, seed: int, known: Known | None = None) -> Any:
         """Finished records, one per prompt."""

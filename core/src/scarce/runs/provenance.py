@@ -17,6 +17,7 @@ from scarce.contract.dataset import Dataset
 from scarce.errors import RunError
 from scarce.files import file_hash, read_json, write_bytes, write_json
 from scarce.runs.folder import children
+from scarce.runs.recipe import show_value
 from scarce.runtime.device import machine
 
 ONCE = ("model/", "shared/", "samples/shards/", "recipe.", "data.json", "parents.json", "input.parquet")
@@ -41,7 +42,7 @@ def distribution_hash(name: str) -> str:
 
 def lock(rows: Sequence[Row]) -> dict[str, Any]:
     """Distribution, version, target, content hash and citation of every part of a run, and the machine."""
-    hashes = {r.distribution: distribution_hash(r.distribution) for r in rows}
+    hashes = {name: distribution_hash(name) for name in {r.distribution for r in rows}}
     parts = [
         {"role": r.role, "name": r.name, "distribution": r.distribution, "version": r.version, "target": r.target,
          "sha256": hashes[r.distribution], "cite": r.cite}
@@ -126,12 +127,8 @@ def seal(folder: Path, written: Callable[[str], bool] = lambda name: not name.st
 
 
 def seal_report(folder: Path) -> None:
-    """Renew the hashes of what a report writes, and seal finished children that were killed just before."""
-    homes = [home for home in children(folder) if home != folder]
-    for home in homes:
-        if not (home / "hashes.json").is_file():
-            seal(home)
-    renewed = (*REPORT, "metrics.json", "plugins.lock.json", "arms/") if homes else REPORT
+    """Renew the hashes of what a report writes."""
+    renewed = REPORT if children(folder) == [folder] else (*REPORT, "metrics.json", "plugins.lock.json", "arms/")
     seal(folder, lambda name: name.startswith(renewed))
 
 
@@ -141,8 +138,7 @@ def command(recipe_name: str, overrides: Sequence[tuple[str, Any]], preset: str 
     parts += ["--data", data] if data else []
     parts += ["--preset", preset] if preset else []
     for key, value in overrides:
-        shown = str(value).lower() if isinstance(value, bool) else str(value)
-        parts += ["--set", f"{key}={shown}"]
+        parts += ["--set", f"{key}={show_value(value)}"]
     return shlex.join(parts)
 
 

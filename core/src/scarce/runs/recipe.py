@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
@@ -48,6 +49,12 @@ def parse_set(text: str) -> tuple[str, Any]:
         return key.strip(), value.strip()
 
 
+def show_value(value: Any) -> str:
+    """A value as `--set` reads it back."""
+    text = json.dumps(value, ensure_ascii=False)
+    return value if isinstance(value, str) and parse_set(f"k={value}")[1] == value else text
+
+
 def override(raw: dict[str, Any], key: str, value: Any) -> None:
     """Set one recipe path in place; an index just past the end, or a plain value on a list, appends.
 
@@ -79,6 +86,13 @@ def _item(items: list[Any], part: str, key: str) -> Any:
     if int(part) == len(items):
         items.append({})
     return items[int(part)]
+
+
+def data_overrides(data: str | Path | None) -> list[tuple[str, Any]]:
+    """What `--data` sets: the source, a file by its full path, and no target but the one that is asked for beside it."""
+    if data is None:
+        return []
+    return [("data.source", str(Path(data).resolve()) if Path(data).exists() else str(data)), ("data.target", None)]
 
 
 def resolve(raw: Mapping[str, Any], *, preset: str | None = None, overrides: Sequence[tuple[str, Any]] = ()) -> Recipe:

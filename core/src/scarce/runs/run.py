@@ -20,7 +20,6 @@ from scarce.contract.contexts import EvaluatorContext, Event, WriteContext
 from scarce.contract.dataset import Dataset, take
 from scarce.contract.plan import Phase
 from scarce.contract.protocols import Codec, TrainingPart
-from scarce.contract.results import Figure
 from scarce.diffusion.process import Process
 from scarce.errors import ScarceError
 from scarce.files import read_json, write_json
@@ -61,6 +60,8 @@ def execute(job: Job) -> dict[str, Any]:
     """
     results = job.folder / "metrics.json"
     if results.is_file() and not job.judge_again:
+        if not (job.folder / "hashes.json").is_file():  # killed just before
+            seal(job.folder)
         return dict(read_json(results))
     recipe, folder = job.recipe, job.folder
     folder.mkdir(parents=True, exist_ok=True)
@@ -88,6 +89,7 @@ def execute(job: Job) -> dict[str, Any]:
         notify("run_finished", 0, {"metrics": len(out["metrics"])})
     except ScarceError as error:
         notify("run_failed", 0, {"message": error.message})
+        runtime.finish(())
         raise
     runtime.finish(out["metrics"])
     seal(folder)
@@ -199,11 +201,6 @@ def judge(
         "curve": [{**m.to_json(), "rows": len(shares[m.source].records)} for m in metrics if m.source in shares],
         "counts": {**counts, "labelled": len(labelled), "synthetic": len(synthetic.records)},
     }  # fmt: skip
-    write_json(job.folder / "figures.json", [figure_json(f) for f in figures])
+    write_json(job.folder / "figures.json", [figure.to_json() for figure in figures])
     write_json(job.folder / "metrics.json", out)
     return out
-
-
-def figure_json(figure: Figure) -> dict[str, Any]:
-    """A figure as plain data."""
-    return {k: getattr(figure, k) for k in ("name", "title", "caption", "traces", "layout", "html", "section")}

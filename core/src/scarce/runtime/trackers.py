@@ -24,7 +24,9 @@ def check_trackers(names: Sequence[str]) -> None:
             said = f"runtime.trackers: unknown tracker '{name}'{did_you_mean(name, LOGGER_TYPE_TO_CLASS)}; there are {known}"
             raise RecipeError(said, hint="--set 'runtime.trackers=[\"tensorboard\"]'")
         if name not in usable:
-            raise RecipeError(f"runtime.trackers: the package of tracker '{name}' is not installed", hint=install_line(name))
+            raise RecipeError(
+                f"runtime.trackers: the package of tracker '{name}' is not installed", hint=f"pip install {name.replace('_', '-')}"
+            )
 
 
 def available_trackers() -> list[str]:
@@ -32,11 +34,6 @@ def available_trackers() -> list[str]:
     from accelerate.tracking import get_available_trackers
 
     return sorted(str(tracker) for tracker in get_available_trackers())
-
-
-def install_line(name: str) -> str:
-    """What installs the package of a tracker."""
-    return f"pip install {name.replace('_', '-')}"
 
 
 def scalars(facts: Mapping[str, Any], prefix: str = "") -> dict[str, float]:

@@ -10,7 +10,7 @@ from scarce.contract.frozen import Frozen
 from scarce.errors import RunError, did_you_mean
 from scarce.files import read_json
 from scarce.report.statistics import MAIN_METRIC, Child, Comparison, adjusted, by_seed, number, paired
-from scarce.runs.folder import children
+from scarce.runs.folder import children, read_recipe
 
 MARGIN = 0.02
 """Differences below it are called equivalent unless told otherwise, in a metric's own unit: two points of a score from 0 to 1."""
@@ -37,8 +37,8 @@ class Line(Frozen):
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
-        facts = {key: getattr(self.comparison, key) for key in self.comparison.__dataclass_fields__}
-        return {"run": self.run, "metric": self.metric, "values": list(self.values), "reference": list(self.reference), **facts}
+        facts = super().to_json()
+        return {**facts, **facts.pop("comparison")}
 
 
 def sides(runs: Sequence[str]) -> list[Side]:
@@ -46,8 +46,7 @@ def sides(runs: Sequence[str]) -> list[Side]:
     out = []
     for text in runs:
         folder, arm = (text, "") if Path(text).exists() else text.rpartition(":")[::2] if ":" in text else (text, "")
-        if not (Path(folder) / "recipe.resolved.json").is_file():
-            raise RunError(f"{folder} is not a run folder: it has no recipe.resolved.json", hint="scarce runs")
+        read_recipe(Path(folder))
         done = [home for home in children(Path(folder)) if (home / "metrics.json").is_file()]
         found: dict[str, list[tuple[Path, Any]]] = {}
         for home in done:

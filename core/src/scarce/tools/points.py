@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ from scarce.contract.frozen import Frozen
 from scarce.errors import RecipeError, ScarceError, did_you_mean
 from scarce.host.loading import load_options
 from scarce.runs.assembly import named_components
-from scarce.runs.recipe import flatten, parse_set
+from scarce.runs.recipe import flatten, parse_set, show_value
 from scarce.runs.sections import Arm, Factor, Recipe, Sweep
 
 SEPARATOR = "+"
@@ -38,6 +39,12 @@ def parse_over(text: str) -> tuple[str, list[Any]]:
     if not found or "" in found:
         raise RecipeError(f"--over {text}: expected PATH=VALUE,VALUE,…", hint="--over train.steps=400,800")
     return key, found
+
+
+def show_over(key: str, values: Sequence[Any]) -> str:
+    """The text of --over that `parse_over` reads as these values."""
+    text = f"{key}={','.join(map(show_value, values))}"
+    return text if parse_over(text)[1] == list(values) else f"{key}={','.join(json.dumps(v, ensure_ascii=False) for v in values)}"
 
 
 def factor_over(key: str, values: Sequence[Any], base: Recipe, catalogue: Catalogue, *, around: bool) -> Factor:

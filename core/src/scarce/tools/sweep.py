@@ -13,15 +13,16 @@ from scarce.files import read_json, write_bytes, write_json
 from scarce.runs.experiment import SWEEP_FILE, Experiment, carry_out, prepare
 from scarce.runs.folder import children, new_folder, read_recipe, refuse_changes
 from scarce.runs.provenance import command
-from scarce.runs.recipe import find_recipe, flatten, read_sweep, read_toml, resolve
+from scarce.runs.recipe import data_overrides, find_recipe, flatten, read_sweep, read_toml, resolve
 from scarce.runs.sections import Arm, Factor, Recipe, Sweep
 from scarce.runtime.progress import Progress
-from scarce.tools.points import Point, check_sweep, factor_over, points, restrict
+from scarce.tools.points import Point, check_sweep, factor_over, points, restrict, show_over
 from scarce.tools.sweep_page import page
 from scarce.tools.sweep_results import Result, results, tidy
 
 __all__ = ["Point", "Result", "plan_sweep", "points", "results", "resume_sweep", "run_sweep"]
 
+COST = "train_cpu_seconds"
 Sets = Sequence[tuple[str, Any]]
 
 
@@ -67,7 +68,7 @@ def run_sweep(
     out: Path | None = None,
     quiet: bool = False,
     metric: str = "",
-    cost: str = "train_cpu_seconds",
+    cost: str = COST,
 ) -> Path:
     """Run a recipe at every point of its own [sweep] and of `over` (recipe path -> values); the folder with all results.
 
@@ -77,28 +78,26 @@ def run_sweep(
     catalogue = read_catalogue()
     name, raw = find_recipe(recipe, catalogue)
     sets = list((set or {}).items())
-    source = str(Path(data).resolve()) if data is not None and Path(data).exists() else data
-    loaded: Sets = [("data.source", source), ("data.target", None)] if source else []
-    overrides = [*loaded, *sets]
+    overrides = [*(loaded := data_overrides(data)), *sets]
     base, sweep = plan_sweep(raw, catalogue, over=over, only=only, one_at_a_time=one_at_a_time, preset=preset, overrides=overrides)
     found = points(sweep)
     made = base.model_copy(update={"arm": tuple(Arm(name=p.name, **p.overrides) for p in found)})
-    again = [command(recipe, sets, preset, source).replace(" run ", " sweep ", 1)]
-    again += ["--over " + shlex.quote(f"{key}={','.join(map(str, values))}") for key, values in (over or {}).items()]
+    again = [command(recipe, sets, preset, dict(loaded).get("data.source")).replace(" run ", " sweep ", 1)]
+    again += ["--over " + shlex.quote(show_over(key, values)) for key, values in (over or {}).items()]
     again += ["--only " + shlex.quote(text) for text in only] + ["--one-at-a-time"] * one_at_a_time
+    again += [f"--metric {shlex.quote(metric)}"] * bool(metric) + [f"--cost {shlex.quote(cost)}"] * (cost != COST)
     continued = out is not None and (out / SWEEP_FILE).is_file()
     folder = out if out is not None and continued else new_folder(name, out)
-    experiment = Experiment(name, made, folder, catalogue, " ".join(again), progress=Progress(quiet=quiet), sweep=True)
+    facts = {
+        "name": name, "command": " ".join(again), "metric": metric, "cost": cost, "seeds": [*range(made.seed, made.seed + made.seeds)],
+        "factors": {f.name: [level.name for level in f.level] for f in sweep.factor}, "when": {f.name: [*f.when] for f in sweep.factor},
+        "points": [{"name": p.name, "levels": p.levels} for p in found],
+    }  # fmt: skip
+    experiment = Experiment(name, made, folder, catalogue, " ".join(again), progress=Progress(quiet=quiet), sweep=facts)
     lost = [home for home in children(folder) if home not in {folder, *(job.folder for job in experiment.jobs())}] if continued else []
     if lost:
         raise RunError(f"{folder} holds {lost[0].relative_to(folder)}, which this sweep does not have", hint="choose another --out")
     prepare(experiment)
-    facts = {
-        "name": name, "command": experiment.command, "metric": metric, "cost": cost, "seeds": [*range(made.seed, made.seed + made.seeds)],
-        "factors": {f.name: [level.name for level in f.level] for f in sweep.factor}, "when": {f.name: [*f.when] for f in sweep.factor},
-        "points": [{"name": p.name, "levels": p.levels} for p in found],
-    }  # fmt: skip
-    write_json(folder / SWEEP_FILE, facts)
     return _finish(experiment)
 
 
@@ -107,7 +106,9 @@ def resume_sweep(folder: Path, overrides: Sets = (), *, progress: Progress | Non
     recipe, facts = read_recipe(folder)
     refuse_changes(folder, recipe, resolve(read_toml(folder / "recipe.toml"), overrides=overrides))
     shown = progress or Progress(quiet=True)
-    return _finish(Experiment(facts["name"], recipe, folder, read_catalogue(), facts["command"], progress=shown, sweep=True))
+    return _finish(
+        Experiment(facts["name"], recipe, folder, read_catalogue(), facts["command"], progress=shown, sweep=read_json(folder / SWEEP_FILE))
+    )
 
 
 def _finish(experiment: Experiment) -> Path:

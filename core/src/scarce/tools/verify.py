@@ -176,12 +176,12 @@ def _data(home: _Home) -> Found:
 
 
 def _parents(home: _Home) -> Found:
-    for source, kept in read_json(home.folder / "parents.json").items():
-        parent = Path(source.removeprefix("run:"))
-        if not parent.is_dir():
-            return "unchecked", f"{parent} is not there"
-        if generator_hash(children(parent)[0]) != kept["sha256"]:
-            return "failed", f"the generator of {parent} has changed"
+    kept = {Path(source.removeprefix("run:")): facts["sha256"] for source, facts in read_json(home.folder / "parents.json").items()}
+    there = [parent for parent in kept if parent.is_dir()]
+    if changed := [str(parent) for parent in there if generator_hash(children(parent)[0]) != kept[parent]]:
+        return "failed", f"the generator of {_listed(changed)} has changed"
+    if gone := [str(parent) for parent in kept if parent not in there]:
+        return "unchecked", f"{_listed(gone)} is not there"
     return "ok", "the generators it builds on are unchanged; scarce verify PARENT checks the rest of them"
 
 
