@@ -7,12 +7,12 @@ import pytest
 
 from scarce.catalogue.catalogue import read_catalogue
 from scarce.cli.app import main
-from scarce.errors import RunError
+from scarce.errors import RecipeError, RunError
 from scarce.files import read_json, write_bytes
 from scarce.runs import experiment as experiments
 from scarce.runs.provenance import command
-from scarce.runs.recipe import parse_set, show_value
-from scarce.tools.points import parse_over, show_over
+from scarce.runs.recipe import parse_set, resolve, show_value
+from scarce.tools.points import level_name, parse_over, show_over
 from scarce.tools.sweep import results, run_sweep
 from scarce.tools.verify import verify
 
@@ -72,6 +72,24 @@ def test_a_command_sets_the_very_values_it_was_given(value):
 @pytest.mark.parametrize("values", [[True, False], [1, 2.5], ["standard", "full"], ["a,b", "c"], ["1", "2"], [[1, 2], [3]], ["a", 1]])
 def test_over_reads_what_it_shows(values):
     assert parse_over(show_over("k", values)) == ("k", values)
+
+
+@pytest.mark.parametrize("name", ["..", ".", ".hidden"])
+def test_an_arm_stays_inside_its_run(name):
+    made = {"data": {"modality": "tabular"}, "backbone": {"name": "mlp"}, "arm": [{"name": name}, {"name": "b"}]}
+    with pytest.raises(RecipeError, match=r"arm\.0\.name"):
+        resolve(made)
+
+
+def test_levels_named_after_relative_paths_are_no_hidden_folders():
+    assert level_name("./data/a.csv") == "data-a.csv"
+    assert level_name("..") == "empty"
+
+
+def test_a_grid_too_large_to_run_is_refused_at_once(recipe, tmp_path):
+    over = {f"train.{key}": [i / 1e3 for i in range(1, 200)] for key in ("rate", "weight_decay", "clip")}
+    with pytest.raises(RecipeError, match="7,880,599 points"):
+        run_sweep(recipe, over=over, out=tmp_path / "out", quiet=True)
 
 
 def test_a_sweep_killed_while_its_points_are_written_goes_on_with_the_same_command(recipe, tmp_path, monkeypatch, capsys):

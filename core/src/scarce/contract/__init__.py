@@ -14,7 +14,7 @@ from scarce.contract.specs import *
 
 __all__ = [
     "AcquisitionSpec", "AdaptContext", "Adapter", "AdapterHandle", "Backbone", "BackboneContext", "BackboneSpec",
-    "BaselineContext", "Block", "Budget", "Bundle", "Caption", "CaptionContext", "Codec", "CodecContext", "Component",
+    "BaselineContext", "Block", "Budget", "Caption", "CaptionContext", "Codec", "CodecContext", "Component",
     "Condition", "Conditioner", "ConditionerContext", "ConditionerSpec", "Dataset", "DifferentiableLearner", "Draw",
     "DrawContext", "Embedded", "EvaluatorContext", "EvaluatorSpec", "Event", "Figure", "Fitted", "Fitting", "Generator",
     "Known", "Learner", "LearnerContext", "LearnerSpec", "LifecycleSpec", "LoadContext", "Measure", "MeasureContext",

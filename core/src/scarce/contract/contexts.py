@@ -55,7 +55,6 @@ class CaptionContext(Frozen):
     style: str
     seed: int
     ids: Sequence[str] = ()
-    codec: Codec | None = None
 
 
 class WriteContext(Frozen):
@@ -204,7 +203,7 @@ class EvaluatorContext(DataContext):
     samples: source -> records, where "synthetic" and each baseline are sources; targets: source -> [n] target;
     predictions: source -> what the learner fitted on that source says of the test records ("real", "both" and
     "synthetic" among them); expected: how many synthetic records were asked for (missing ones count as failures);
-    conditions: the prompts they were asked with.
+    learner: its name in the recipe, empty for none.
     """
 
     samples: Mapping[str, Any]
@@ -214,7 +213,6 @@ class EvaluatorContext(DataContext):
     expected: int = 0
     learner: str = ""
     generator: Generator | None = None
-    prompts: Sequence[Prompt] = ()
     parts: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -89,15 +89,6 @@ class AdapterHandle(Protocol):
         """Put weights of `state()` back."""
 
 
-class Bundle(Frozen):
-    """Several parts that one checkpoint folder brings; a role the recipe leaves out comes from here."""
-
-    network: torch.nn.Module
-    conditioner: torch.nn.Module | None = None
-    codec: Codec | None = None
-    process: Any = None
-
-
 class TrainingPart(Frozen):
     """Records of one origin for a learner: "real", "synthetic" or a baseline's name, with their target."""
 

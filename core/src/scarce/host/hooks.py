@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import inspect
 import logging
-import types
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import pluggy
 import torch
@@ -181,9 +180,6 @@ def _mismatch(value: Any, expected: Any) -> str:
     origin, args = get_origin(expected), get_args(expected)
     if expected is Any:
         return ""
-    if origin in (Union, types.UnionType):
-        flaws = [_mismatch(value, arg) for arg in args]
-        return flaws[0] if all(flaws) else ""
     if getattr(expected, "_is_protocol", False):
         lacking = sorted(name for name in _members(expected) if not hasattr(value, name))
         return f"{type(value).__name__} lacks {', '.join(lacking)}" if lacking else ""

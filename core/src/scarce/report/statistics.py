@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import field
+from importlib import resources
 from typing import Any
 
 import numpy as np
@@ -17,24 +19,9 @@ FEWEST_SEEDS = 5
 CONFIDENCE = 0.95
 TOO_FEW = "too few runs to say"
 MAIN_METRIC = {"classification": "macro_f1", "regression": "r2"}
-SOURCES = {
-    "real": "real only", "synthetic": "synthetic", "both": "real + synthetic", "marginals": "marginals",
-    "smote": "SMOTE-like", "bootstrap": "bootstrap copy",
-}  # fmt: skip
-SECTIONS = {
-    "utility": {"utility": "utility", "macro_f1": "macro-F1", "accuracy": "accuracy", "roc_auc": "ROC-AUC", "r2": "R²", "rmse": "RMSE"},
-    "fidelity": {
-        "correlation": "correlation", "correlation_distance": "correlation distance", "correlation_frobenius": "Frobenius",
-        "shape": "shape", "column_shape": "column shape", "column_shape_worst": "worst columns",
-        "detection": "detection", "c2st_auc": "detection AUC",
-    },
-    "privacy": {
-        "privacy": "privacy", "dcr_median": "DCR median", "nndr_median": "NNDR median", "holdout_share": "hold-out share",
-        "exact_copies": "exact copies", "membership": "membership", "membership_auc": "attack AUC",
-        "membership_tpr": "attack TPR",
-    },
-    "diversity": {"diversity": "diversity", "coverage": "coverage", "nearest_train": "distance to train"},
-}  # fmt: skip
+LABELS: dict[str, Any] = tomllib.loads(resources.files("scarce.report").joinpath("labels.toml").read_text(encoding="utf-8"))
+SOURCES: dict[str, str] = LABELS["sources"]
+SECTIONS: dict[str, dict[str, str]] = LABELS["sections"]
 METRICS = {name: label for labels in SECTIONS.values() for name, label in labels.items()}
 
 

@@ -11,7 +11,7 @@ import torch
 from scarce.contract.contexts import BackboneContext, ConditionerContext
 from scarce.contract.dataset import Dataset
 from scarce.contract.plan import Plan
-from scarce.contract.protocols import Bundle, Codec
+from scarce.contract.protocols import Codec
 from scarce.diffusion.process import Process
 from scarce.errors import RunError
 from scarce.files import read_tensors, write_json, write_tensors
@@ -42,14 +42,13 @@ def build_model(
             parts.append(scope.conditioner_build(path, ctx))
     conditions = ConditionSet(parts, classes=classes, generator=runtime.generator("null"))
     with runtime.seeded("build/backbone"):
-        built = scope.backbone_build(
+        backbone = scope.backbone_build(
             "backbone",
             BackboneContext(
                 space=codec.space, condition_width=conditions.width, steps=recipe.diffusion.steps, classes=classes, runtime=runtime,
                 saved=facts.get("backbone"), parts=assembly.parts_of("backbone"),
             ),
         )  # fmt: skip
-    backbone = built.network if isinstance(built, Bundle) else built
     return Model(backbone=backbone, conditions=conditions, plan=Plan(phases=()), scope=scope, runtime=runtime)
 
 

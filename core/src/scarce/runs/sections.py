@@ -12,12 +12,14 @@ from scarce.contract.plan import Budget
 from scarce.diffusion.options import DiffusionOptions, SamplerOptions
 from scarce.runtime.options import RuntimeOptions
 
+NAME = r"^[\w+-][\w.+-]*$"  # of a folder too, so not ".." nor hidden
+
 
 class Arm(BaseModel):
     """One arm of a comparison: a name, and overrides by recipe path as in `--set`."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
-    name: str = Field(pattern=r"^[\w.+-]+$")
+    name: str = Field(pattern=NAME)
 
     @property
     def overrides(self) -> dict[str, Any]:
@@ -31,7 +33,7 @@ class Factor(Options):
     when: earlier factor -> its levels at which this one applies; elsewhere it has no level at all.
     """
 
-    name: str = Field(pattern=r"^[\w.+-]+$")
+    name: str = Field(pattern=NAME)
     level: tuple[Arm, ...] = Field(min_length=1)
     when: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 

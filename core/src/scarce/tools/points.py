@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ from scarce.runs.recipe import flatten, parse_set, show_value
 from scarce.runs.sections import Arm, Factor, Recipe, Sweep
 
 SEPARATOR = "+"
+MOST_POINTS = 10_000
 
 
 class Point(Frozen):
@@ -61,7 +63,7 @@ def factor_over(key: str, values: Sequence[Any], base: Recipe, catalogue: Catalo
 def level_name(value: Any) -> str:
     """A value as the name of a level and of a folder; "own" for none."""
     text = "own" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-    return re.sub(r"[^\w.+-]+", "-", text).strip("-") or "empty"
+    return re.sub(r"[^\w.+-]+", "-", text).strip("-.") or "empty"
 
 
 def own_value(recipe: Recipe, key: str, catalogue: Catalogue) -> Any:
@@ -125,6 +127,8 @@ def points(sweep: Sweep) -> list[Point]:
         free = {name: [v for v in levels[name] if v in allowed] for m in moved for name, allowed in factors[m].when.items()}
         free |= {name: levels[name] for name in (*sweep.cross, *moved)}
         axes = [free.get(name, levels[name][:1]) for name in factors]
+        if (count := math.prod(map(len, axes))) > MOST_POINTS:
+            raise RecipeError(f"sweep: {count:,} points; there may be {MOST_POINTS:,}", hint="--one-at-a-time, or --only FACTOR=LEVEL")
         found |= {tuple(sweep.settle(dict(zip(factors, chosen, strict=True))).items()): None for chosen in product(*axes)}
     last = [name.rpartition(".")[2] for name in factors]
     short = {name: tail if last.count(tail) == 1 else name for name, tail in zip(factors, last, strict=True)}
