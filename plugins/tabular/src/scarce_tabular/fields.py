@@ -144,7 +144,8 @@ class Levels:
         order = sorted(counts, key=lambda v: (-counts[v], str(v)))
         rare = [v for i, v in enumerate(order) if v is not None and (counts[v] < FEWEST or i >= LEVELS)]
         rare = rare if len(rare) > 1 and len(order) > 2 else []
-        kept = [v for v in order if v not in set(rare)]
+        pooled = set(rare)
+        kept = [v for v in order if v not in pooled]
         total = sum(counts.values())
         shares = [counts[v] / total for v in kept] + ([sum(counts[v] for v in rare) / total] if rare else [])
         return cls(

@@ -43,6 +43,8 @@ def fit_codec(dataset: Dataset, *, seed: int, label_is_condition: bool = True, m
         else:
             made.append(fit_field(told, series, is_label=is_label, keep=keep, most_levels=most_levels))
         label = made[-1] if is_label and label_is_condition else label
+    names = [c.column.name for c in made if isinstance(c, f.Identifier) and dataset.records[c.column.name].dropna().is_unique]
+    rules = replace(rules, unique=tuple(dict.fromkeys([*rules.unique, *((str(name),) for name in names)])))
     made = _over(made, rules, frame, dataset.target_name, hidden)
     scales = {str(c.column.name): span for c in made if c is not label and (span := _span(c)) is not None}
     columns = {str(c.column.name): c.column for c in made}

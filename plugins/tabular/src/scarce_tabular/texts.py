@@ -41,7 +41,8 @@ class Text(Levels):
         kept: list[Any] = [*often, *([None] if gone else [])]
         total = max(sum(counts.values()) + gone, 1)
         shares = [(gone if v is None else counts[v]) / total for v in kept]
-        others = [str(v).split() for v in counts if v not in set(often)]
+        shared = set(often)
+        others = [str(v).split() for v in counts if v not in shared]
         used = Counter(word for words in others for word in set(words))  # in how many texts
         said = Counter(word for words in others for word in words if used[word] >= FEWEST)
         common = sorted(said, key=lambda w: (-said[w], w))[:WORDS]
