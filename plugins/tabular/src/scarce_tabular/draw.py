@@ -18,12 +18,8 @@ COLOURS = {"real": "#6b7280", "synthetic": "#2563eb"}
 
 
 def draw_columns(ctx: DrawContext) -> list[Figure]:
-    """One overlay per column, those that differ most first (total variation of the drawn bars); without synthetic rows a look."""
+    """One overlay per column, those that differ most first (total variation of the drawn bars)."""
     assert isinstance(ctx.codec, TableCodec)
-    if len(ctx.synthetic) == 0:
-        from scarce_tabular.look import look
-
-        return look(ctx)
     drawn = []
     for column in ctx.codec.fields:
         if isinstance(column, f.Number | f.Levels):

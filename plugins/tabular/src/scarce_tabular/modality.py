@@ -29,6 +29,7 @@ from scarce_tabular.config import Tabular as TabularOptions
 from scarce_tabular.draw import draw_columns
 from scarce_tabular.fitting import fit_codec
 from scarce_tabular.load import load_table
+from scarce_tabular.look import look
 from scarce_tabular.write import write_table
 
 
@@ -65,8 +66,8 @@ class Tabular(ModalitySpec):
 
     @hookimpl
     def modality_draw(self, ctx: DrawContext) -> list[Figure]:
-        """Column overlays."""
-        return draw_columns(ctx)
+        """Column overlays; without synthetic rows a look at the real ones."""
+        return draw_columns(ctx) if len(ctx.synthetic) else look(ctx)
 
     @hookimpl
     def modality_baselines(self, ctx: BaselineContext) -> Mapping[str, Any]:
