@@ -9,8 +9,8 @@ from importlib import metadata
 import pytest
 
 from scarce.catalogue import GLOSSARY, check, read_catalogue
-from scarce.catalogue.capabilities import is_known
 from scarce.catalogue.catalogue import known_plugins
+from scarce.catalogue.glossary import is_known
 from scarce.catalogue.roles import ROLES
 from scarce.contract import specs
 from scarce.errors import CapabilityError, PluginError

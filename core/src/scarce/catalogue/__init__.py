@@ -1,7 +1,8 @@
 """What exists: roles, manifests, installed components and capabilities, without importing any plugin."""
 
-from scarce.catalogue.capabilities import GLOSSARY, check
+from scarce.catalogue.capabilities import check
 from scarce.catalogue.catalogue import Catalogue, Row, read_catalogue
+from scarce.catalogue.glossary import GLOSSARY
 from scarce.catalogue.manifest import Malformed, resource
 from scarce.catalogue.roles import API, EVENTS, ROLES, Role
 

@@ -1,25 +1,15 @@
-"""What components provide and require: the glossary, and the check before anything is imported."""
+"""What components provide and require, checked before anything is imported."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence, Set
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scarce.catalogue.glossary import GLOSSARY
 from scarce.errors import CapabilityError
 
 if TYPE_CHECKING:
     from scarce.catalogue.catalogue import Catalogue, Row
-
-GLOSSARY: dict[str, str] = json.loads(Path(__file__).with_name("glossary.json").read_text(encoding="utf-8"))
-"""Capability -> meaning. Third parties put their name and a dot in front: `acme.cond:audio`."""
-
-
-def is_known(capability: str) -> bool:
-    """Whether a manifest may use the name: it is in the glossary, or carries a third party's prefix."""
-    kind, colon, rest = capability.partition(":")
-    return capability in GLOSSARY or bool(colon and rest and all(kind.split(".")) and "." in kind)
 
 
 def check(rows: Sequence[Row], extra: Set[str] = frozenset(), *, catalogue: Catalogue | None = None) -> None:

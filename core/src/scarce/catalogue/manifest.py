@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from scarce.catalogue.capabilities import GLOSSARY, is_known
+from scarce.catalogue.glossary import GLOSSARY, is_known
 from scarce.catalogue.roles import API, ROLES
 from scarce.errors import did_you_mean
 
