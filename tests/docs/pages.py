@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import inspect
+import json
 import re
 import sys
 import tomllib
@@ -203,10 +204,61 @@ def _default(field: dataclasses.Field[Any]) -> str:
     return f" = {field.default!r}" if isinstance(field.default, str | int | float | bool | None) else " = …"
 
 
+def measured(group: str) -> list[dict[str, Any]]:
+    """The kept rows of a benchmark; none before it was run."""
+    path = ROOT / "tests" / "benchmarks" / "results" / f"{group}.json"
+    return json.loads(path.read_text(encoding="utf-8"))["rows"] if path.is_file() else []
+
+
+def spread(value: float, low: float | None, high: float | None) -> str:
+    """A difference with its interval."""
+    return "" if low is None or high is None else f"{value:+.3f} [{low:+.3f}, {high:+.3f}]"
+
+
+def tldr_part(old: str) -> str:
+    """BERT and MLP on four tables, as `make bench ONLY=tldr` kept them."""
+    arms = {"bert": "BERT", "mlp": "MLP", "mlp-long": "MLP, as many CPU seconds"}
+    cells = [
+        (r["table"], arms[r["arm"]], f"{r['score']:.3f} ± {r['sd']:.3f}", f"{r['real']:.3f}", f"{100 * r['of real']:.0f} %",
+         "" if r["arm"] == "bert" else f"{spread(r['minus bert'], r['low'], r['high'])}: {r['verdict']}",
+         f"{r['corr']:.3f} / {r['corr floor']:.3f}", f"{r['share']:.3f}", f"{r['attack']:.3f}", f"{r['c2st']:.2f}",
+         f"{r['trainable'] / 1000:.0f} k", f"{r['train cpu s']:.0f} + {r['sample cpu s']:.0f}")
+        for r in measured("tldr")
+    ]  # fmt: skip
+    head = ("table", "network", "synthetic", "real only", "of real", "minus BERT, 95 % interval", "correlation distance / floor")
+    return table((*head, "hold-out share", "attack AUC", "C2ST", "trainable", "CPU s"), cells)
+
+
+def suite_part(old: str) -> str:
+    """Backbone and rank on one table, as `make bench ONLY=suite` kept them."""
+    cells = [
+        (r["point"], f"{r['score']:.3f} [{r['low']:.3f}, {r['high']:.3f}]", f"{r['corr']:.3f}", f"{r['share']:.3f}",
+         f"{r['trainable'] / 1000:.1f} k", f"{r['score per 10k']:.4f} [{r['per 10k low']:.4f}, {r['per 10k high']:.4f}]",
+         f"{r['train cpu s']:.1f}")
+        for r in measured("suite")
+    ]  # fmt: skip
+    head = ("point", "macro-F1, 95 % interval", "correlation distance", "hold-out share", "trainable", "score per 10,000 parameters")
+    return table((*head, "training CPU s"), cells)
+
+
+def priors_part(old: str) -> str:
+    """Full against standard prior, as `make bench ONLY=priors` kept it."""
+    cells = [
+        (r["table"], str(r["steps"]), f"{r['standard']:.4f}", f"{r['full, half the steps']:.4f}",
+         f"{r['difference']:+.4f} [{r['low']:+.4f}, {r['high']:+.4f}]: {r['verdict']}", f"{r['per class, half']:.4f}", f"{r['floor']:.4f}")
+        for r in measured("priors")
+    ]  # fmt: skip
+    head = ("table", "steps", "standard, all steps", "full, half of them", "full minus standard, 95 % interval", "per class, half of them")
+    return table((*head, "floor"), cells)
+
+
 PARTS: dict[str, dict[str, Callable[[str], str]]] = {
     "README.md": {"distributions": distributions_part},
     "core/README.md": {"components": components_part("scarce")},
     "plugins/tabular/README.md": {"components": components_part("scarce-tabular")},
+    "plugins/lora/README.md": {"components": components_part("scarce-lora")},
+    "plugins/tldr/README.md": {"components": components_part("scarce-tldr")},
+    "docs/tldr.md": {"measured": tldr_part, "parts": suite_part, "priors": priors_part},
     "docs/recipes.md": {"keys": recipe_part},
     "docs/plugins.md": {"roles": roles_part, "capabilities": glossary_part},
     "docs/hooks.md": {"hooks": hooks_part},
