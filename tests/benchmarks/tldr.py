@@ -14,6 +14,7 @@ from common import cached
 
 from scarce.report.statistics import MAIN_METRIC, Child, find, paired, summarise
 from scarce.runs import api
+from scarce.runs.folder import read_recipe
 
 SEEDS = 5
 TABLES = {"pima": "table", "credit-data": "table", "sacramento": "table", "churn": "churn"}
@@ -36,7 +37,8 @@ def runs(table: str) -> dict[str, api.Run]:
 
 def measure(table: str) -> list[dict[str, Any]]:
     """One row per arm of a table."""
-    found = {arm: run.results for arm, run in runs(table).items()}
+    made = runs(table)
+    found = {arm: run.results for arm, run in made.items()}
     children: list[Child] = [child.with_(arm=arm) for arm, results in found.items() for child in results.children]
     metric = MAIN_METRIC[found["bert"].task]
     rows, out = summarise(children), []
@@ -56,7 +58,7 @@ def measure(table: str) -> list[dict[str, Any]]:
                 "of real": score.value / real.value, "minus bert": gap.mean, "low": gap.low, "high": gap.high, "verdict": gap.verdict,
                 "corr": corr.value, "corr floor": corr.floor, "dcr / real": mean("dcr_median").value / mean("dcr_median").floor,
                 "share": share.value, "attack": mean("membership_auc").value, "c2st": mean("c2st_auc").value,
-                "trainable": cost["trainable"], "train cpu s": cost["train_cpu_seconds"], "sample cpu s": cost["sample_cpu_seconds"],
+                "seeds": len(score.values), "rate": read_recipe(made[arm].folder)[0].train.rate, "trainable": cost["trainable"], "train cpu s": cost["train_cpu_seconds"], "sample cpu s": cost["sample_cpu_seconds"],
                 "ok": score.value >= 0.95 * real.value and corr.value <= 1.25 * corr.floor,
             }
         )  # fmt: skip

@@ -222,11 +222,11 @@ def tldr_part(old: str) -> str:
         (r["table"], arms[r["arm"]], f"{r['score']:.3f} ± {r['sd']:.3f}", f"{r['real']:.3f}", f"{100 * r['of real']:.0f} %",
          "" if r["arm"] == "bert" else f"{spread(r['minus bert'], r['low'], r['high'])}: {r['verdict']}",
          f"{r['corr']:.3f} / {r['corr floor']:.3f}", f"{r['share']:.3f}", f"{r['attack']:.3f}", f"{r['c2st']:.2f}",
-         f"{r['trainable'] / 1000:.0f} k", f"{r['train cpu s']:.0f} + {r['sample cpu s']:.0f}")
+         f"{r['rate']:g}", f"{r['trainable'] / 1000:.0f} k", f"{r['train cpu s']:.0f} + {r['sample cpu s']:.0f}")
         for r in measured("tldr")
     ]  # fmt: skip
     head = ("table", "network", "synthetic", "real only", "of real", "minus BERT, 95 % interval", "correlation distance / floor")
-    return table((*head, "hold-out share", "attack AUC", "C2ST", "trainable", "CPU s"), cells)
+    return table((*head, "hold-out share", "attack AUC", "C2ST", "rate", "trainable", "CPU s"), cells)
 
 
 def suite_part(old: str) -> str:
