@@ -1,7 +1,7 @@
 """`make bench [ONLY=group]`: measure a group, print its table, keep it with commit and machine. Resumable.
 
 Groups: tables (the default; the plan for <= 15 CPU seconds of training), tables-60 (for <= 60), train_step, sampling,
-priors (full against standard), tldr (BERT beside the MLP), suite (the sweep of TL;DR's parts on one table).
+priors (full against standard), tldr (BERT beside the MLP), suite (ranks of TL;DR's adapters on one table).
 """
 
 from __future__ import annotations
