@@ -60,7 +60,7 @@ class ColumnBert(nn.Module):
         self.straight = nn.Parameter(torch.zeros(len(numeric), TIME_WIDTH))
         starts = [sum(space.levels[:c]) for c in range(len(space.levels))]
         categorical = [o for b, o in zip(space.blocks, owners, strict=True) if b.kind == "categorical"]
-        self.number_owners, self.level_owners = numeric, categorical
+        self.level_owners = categorical
         self.register_buffer("names", torch.zeros(1 + len(columns), width))
         self.register_buffer("owners", torch.tensor([*numeric, *categorical], dtype=torch.int64), persistent=False)
         self.register_buffer("offsets", torch.tensor(starts, dtype=torch.int64), persistent=False)
@@ -98,20 +98,16 @@ class ColumnBert(nn.Module):
 
     def embed(self, x_t: State) -> Tensor:
         """[b, 1 + columns, width] what the blocks of each column say, plus the column's own vector."""
-        n = self.sizes[0]
         angles = x_t.num.unsqueeze(-1) * self.powers
         features = torch.cat([x_t.num.unsqueeze(-1), angles.sin(), angles.cos()], 2)
         said = [torch.einsum("bdf,dfw->bdw", features, self.numbers)]
-        if not self.levels:
-            pass
-        elif x_t.cat.is_floating_point():
+        if self.levels and x_t.cat.is_floating_point():
             hot = torch.split(x_t.cat, list(self.levels), 1)
             parts = torch.split(self.table, list(self.levels))
             said.append(torch.stack([p @ e for p, e in zip(hot, parts, strict=True)], 1))
-        else:
+        elif self.levels:
             said.append(F.embedding(x_t.cat + self.offsets, self.table))
         every = torch.cat(said, 1)
-        assert every.shape[1] == n + len(self.levels)
         tokens = (self.columns + self.names).expand(len(x_t), -1, -1)
         return tokens.index_add(1, self.owners, every.to(tokens.dtype))
 
