@@ -81,9 +81,9 @@ toy-watcher = scarce_toys:Watcher
 """
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def toys(tmp_path_factory):
-    """The toy plugins as a really installed distribution; returns the catalogue that holds them."""
+    """The toy plugins as a really installed distribution, gone again after the file; returns the catalogue that holds them."""
     site = tmp_path_factory.mktemp("site")
     package = site / "scarce_toys"
     package.mkdir()

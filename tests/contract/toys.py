@@ -306,7 +306,6 @@ class Learner(LearnerSpec):
 class EvaluatorOptions(Options):
     student: Component["learner"] | None = None
     fail: bool = False
-    name: str = "toy_accuracy"
 
 
 class Evaluator(EvaluatorSpec):
@@ -319,7 +318,7 @@ class Evaluator(EvaluatorSpec):
             raise RuntimeError("this evaluator always fails")
         truth = ctx.dataset.target[ctx.dataset.rows("test")]
         found = [
-            Metric(name=self.options.name, value=float(np.mean(p.values == truth)), source=source, direction="higher", n=len(truth))
+            Metric(name="toy_accuracy", value=float(np.mean(p.values == truth)), source=source, direction="higher", n=len(truth))
             for source, p in ctx.predictions.items()
         ]
         if self.options.student is not None:

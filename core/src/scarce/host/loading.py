@@ -67,6 +67,8 @@ def load_config(row: Row) -> type[BaseModel] | None:
         raise _broken(row, row.config, err) from err
     if not (isinstance(config, type) and issubclass(config, BaseModel)):
         raise _broken(row, row.config, TypeError("it is not a pydantic model"))
+    if "name" in config.model_fields:
+        raise _broken(row, row.config, TypeError("it has an option 'name', which in a recipe names the component itself"))
     return config
 
 
