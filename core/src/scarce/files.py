@@ -66,6 +66,12 @@ def read_json(path: Path) -> Any:
     return found
 
 
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The objects of a file with one JSON object per line; none without a file, and none of a last line cut short."""
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.is_file() else []
+    return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any] | None = None) -> Path:
     """Write tensors as safetensors with JSON facts in the header, atomically."""
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}

@@ -51,11 +51,14 @@ def evaluate(argv: list[str]) -> None:
 
 
 def sample(argv: list[str]) -> None:
-    """Run `sample RUN -n N [--where COND …] [--prompt TEXT] [--seed N] [-o FILE] [--json]`."""
+    """Run `sample RUN -n N [--where COND …] [--prompt TEXT | --prompts FILE] [--length L] [--seed N] [-o FILE] [--json]`."""
     arguments = parser("sample", "Draw new samples from a run's generator.", "run", "--quiet", "--json")
     arguments.add_argument("-n", type=int, default=10, help="how many (default 10)")
     arguments.add_argument("--where", metavar="COND", action="append", default=[], help="'left=yes', 'city in {Ulm,Bonn}', '30<age<40'")
-    arguments.add_argument("--prompt", help="text prompt, for text-conditioned generators")
+    texts = arguments.add_mutually_exclusive_group()
+    texts.add_argument("--prompt", help="text prompt, for text-conditioned generators")
+    texts.add_argument("--prompts", metavar="FILE", type=Path, help="one prompt per line, asked in turn")
+    arguments.add_argument("--length", metavar="L", type=int, help="length of every sample, where lengths vary")
     arguments.add_argument("--seed", type=int, default=0, help="same seed, same samples")
     arguments.add_argument("-o", "--out", metavar="FILE", type=Path, help="write here; the suffix chooses the format")
     asked = arguments.parse_args(argv)
@@ -63,14 +66,23 @@ def sample(argv: list[str]) -> None:
         raise RecipeError(f"{asked.out} is a folder", hint="-o FILE.csv")
     from scarce.runs import api
 
-    opened = api.load(asked.run)
-    records = opened.sample(asked.n, where=asked.where, prompt=asked.prompt, seed=asked.seed, quiet=asked.quiet)
+    opened, prompt = api.load(asked.run), asked.prompt
+    if asked.prompts is not None:
+        prompt = [line.strip() for line in _lines(asked.prompts) if line.strip()]
+    records = opened.sample(asked.n, where=asked.where, prompt=prompt, length=asked.length, seed=asked.seed, quiet=asked.quiet)
     if asked.out is not None:
         written = opened.write(records, asked.out)
         show({"file": written}, str(written), as_json=asked.json)
     else:
         text = records.to_string() if hasattr(records, "to_string") else "\n".join(map(str, records))
         show(_plain(records) if asked.json else None, text, as_json=asked.json)
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{file} can't be read: {error}", hint="--prompts FILE, a UTF-8 text with one prompt per line") from None
 
 
 def _plain(records: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from scarce.contract.condition import Condition, Prompt
+from scarce.contract.condition import Caption, Condition, Prompt
 from scarce.contract.dataset import Dataset
 from scarce.contract.frozen import Frozen
 from scarce.contract.generator import Generator
@@ -49,12 +49,16 @@ class CodecContext(Frozen):
 
 
 class CaptionContext(Frozen):
-    """modality_caption. One caption per record in the named style."""
+    """modality_caption. One caption per record in the named style.
+
+    codec: the one fitted on the training rows, so that words for amounts ("high") mean the same for every record.
+    """
 
     records: Any
     style: str
     seed: int
     ids: Sequence[str] = ()
+    codec: Codec | None = None
 
 
 class WriteContext(Frozen):
@@ -106,7 +110,8 @@ class ConditionerContext(Frozen):
 class PlanContext(Frozen):
     """strategy_amend_plan. The plan so far, this strategy's recipe path, and facts of data and model.
 
-    data: the encoded training rows; space: what they look like; modules: recipe path -> what can be adapted.
+    data: the encoded training rows; labelled: [n] bool, which of them are; space: what they look like; modules: recipe
+    path -> what can be adapted; say: tell a person one line.
     """
 
     plan: Plan
@@ -117,8 +122,10 @@ class PlanContext(Frozen):
     targets: tuple[str, ...]
     per_class: Mapping[Any, int] = field(default_factory=dict)
     data: State | None = None
+    labelled: Tensor | None = None
     space: Space | None = None
     modules: Mapping[str, torch.nn.Module] = field(default_factory=dict)
+    say: Callable[[str], None] = print
 
 
 class AdaptContext(Frozen):
@@ -131,13 +138,16 @@ class AdaptContext(Frozen):
 
 
 class TermContext(Frozen):
-    """strategy_term. A batch for the loss called `name`: denoise(condition) gives per-row losses [b]."""
+    """strategy_term. A batch for the loss called `name`.
+
+    denoise(condition) gives per-row losses [b] of x0; denoise(condition, other) those of other clean samples.
+    """
 
     name: str
     x0: State
     condition: Condition
     null: Condition
-    denoise: Callable[[Condition], Tensor]
+    denoise: Callable[..., Tensor]
     parameters: Mapping[str, torch.nn.Parameter]
     measures: Mapping[str, Tensor]
     generator: torch.Generator
@@ -166,12 +176,17 @@ class UpdateResult(Frozen):
 
 
 class MeasureContext(Frozen):
-    """strategy_measure. Measured once on start weights: loss(rows, condition kind, draws) -> mean loss."""
+    """strategy_measure. Measured once on start weights.
+
+    loss(rows, condition kind, draws) -> mean loss under fixed draws of t and noise; gradients(rows, condition kind, draw)
+    -> gradient of the rows' mean loss by parameter name (None where a parameter has no part in it).
+    """
 
     name: str
     model: torch.nn.Module
     parameters: Mapping[str, torch.nn.Parameter]
     loss: Callable[[Tensor, str | float, int], Tensor]
+    gradients: Callable[[Tensor, str | float, int], Mapping[str, Tensor | None]]
     train: Tensor
     validation: Tensor
     runtime: Runtime
@@ -203,7 +218,8 @@ class EvaluatorContext(DataContext):
     samples: source -> records, where "synthetic" and each baseline are sources; targets: source -> [n] target;
     predictions: source -> what the learner fitted on that source says of the test records ("real", "both" and
     "synthetic" among them); expected: how many synthetic records were asked for (missing ones count as failures);
-    learner: its name in the recipe, empty for none.
+    learner: its name in the recipe, empty for none; describe: captions of any records in the style of the prompts, None
+    where prompts are no captions; log: what training logged, a mapping per line (phase, step, loss of each term, …).
     """
 
     samples: Mapping[str, Any]
@@ -213,6 +229,8 @@ class EvaluatorContext(DataContext):
     expected: int = 0
     learner: str = ""
     generator: Generator | None = None
+    describe: Callable[[Any], list[Caption]] | None = None
+    log: Sequence[Mapping[str, Any]] = ()
     parts: Mapping[str, Any] = field(default_factory=dict)
 
 

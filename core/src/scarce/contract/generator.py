@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from torch import Tensor
+
 from scarce.contract.condition import Condition, Prompt
+from scarce.contract.plan import Plan
 from scarce.contract.protocols import Codec
 from scarce.contract.space import Known, Space, State
 
@@ -15,6 +18,10 @@ class Generator(Protocol):
 
     codec: Codec
     classes: tuple[Any, ...]
+
+    @property
+    def plan(self) -> Plan:
+        """How it was trained; its phases are what `losses` and `weights` can be asked of."""
 
     @property
     def space(self) -> Space:
@@ -30,3 +37,9 @@ class Generator(Protocol):
 
     def sample(self, prompts: Sequence[Prompt], *, seed: int, known: Known | None = None) -> Any:
         """Finished records, one per prompt; same prompts and seed, same records."""
+
+    def losses(self, state: State, condition: Condition, *, phase: str, seed: int) -> Tensor:
+        """[n] denoising losses of clean encoded samples after a phase, one draw of t and noise each; equal seeds, equal draws."""
+
+    def weights(self, phase: str) -> Mapping[str, Tensor]:
+        """Backbone and conditioner weights after a phase by name, without adapters."""

@@ -191,6 +191,9 @@ class Runtime(Protocol):
     def seeded(self, purpose: str, index: int = 0) -> AbstractContextManager[None]:
         """Global random states (torch, numpy, random) forked and seeded inside, restored after."""
 
+    def say(self, text: str) -> None:
+        """Tell a person one line."""
+
     def autocast(self) -> AbstractContextManager[Any]:
         """Mixed precision as the run asks."""
 

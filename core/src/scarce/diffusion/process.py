@@ -14,6 +14,7 @@ from scarce.diffusion.categorical import Categories
 from scarce.diffusion.options import DiffusionOptions
 from scarce.diffusion.priors import Prior
 from scarce.diffusion.schedules import Level
+from scarce.errors import DataError
 
 Network = Callable[[State, Tensor], State]
 
@@ -115,10 +116,15 @@ class Process(nn.Module):
                 total = total + self._categorical_loss(predicted.cat, x0, cat, t)
         return total
 
-    def start(self, n: int, generator: torch.Generator, device: torch.device | str, labels: Tensor | None = None) -> State:
-        """x_T of n samples, continuous channels whitened; sizes follow the data's law, given `labels` [n] if any."""
+    def start(
+        self, n: int, generator: torch.Generator, device: torch.device | str, labels: Tensor | None = None, size: int | None = None
+    ) -> State:
+        """x_T of n samples, continuous channels whitened; sizes follow the data's law, given `labels` [n] if any.
+
+        size: that of every sample instead; DataError when samples can't have it.
+        """
         shape, width = self.space.shape, self.space.width
-        mask = self._draw_sizes(n, generator, labels)
+        mask = self._draw_sizes(n, generator, labels) if size is None else self._of_size(n, size)
         mask = None if mask is None else mask.to(device)
         num = torch.randn((n, width, *shape) if self.axis == 1 else (n, *shape, width), generator=generator).to(device)
         uniform = torch.rand(n, *shape, len(self.space.levels), generator=generator).to(device)
@@ -163,6 +169,14 @@ class Process(nn.Module):
             return values.flatten(1).mean(1)
         values = values * mask.unsqueeze(axis)
         return values.flatten(1).sum(1) / (mask.flatten(1).sum(1).clamp(min=1) * values.shape[axis])
+
+    def _of_size(self, n: int, size: int) -> Tensor | None:
+        positions = torch.arange(torch.Size(self.space.shape).numel())
+        if not len(self.sizes) and size != len(positions):
+            raise DataError(f"samples of length {size} were asked; all of this generator have {len(positions)}", hint="leave --length out")
+        if not 1 <= size <= len(positions):
+            raise DataError(f"samples of length {size} were asked; the generator has room for 1 to {len(positions)}", hint="--length 1")
+        return (positions < size).expand(n, -1).view(n, *self.space.shape) if len(self.sizes) else None
 
     def _draw_sizes(self, n: int, generator: torch.Generator, labels: Tensor | None) -> Tensor | None:
         """[n, *shape] masks whose sizes are those of training samples, of the same label if asked and there are any."""

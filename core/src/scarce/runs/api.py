@@ -16,7 +16,7 @@ from scarce.report.write import short_html
 from scarce.runs.assembly import assemble
 from scarce.runs.experiment import Experiment, collect, proceed, start
 from scarce.runs.folder import children, new_folder, read_recipe, refuse_changes
-from scarce.runs.generating import class_counts, generate
+from scarce.runs.generating import asked_texts, class_counts, generate
 from scarce.runs.opening import open_generator
 from scarce.runs.provenance import command
 from scarce.runs.recipe import data_overrides, find_recipe, read_toml, resolve
@@ -51,12 +51,14 @@ class Run:
         return html if html.is_file() else self.folder / "report.txt"
 
     def sample(
-        self, n: int, *, where: Mapping[str, Any] | Sequence[str] = (), prompt: str | None = None, seed: int = 0, quiet: bool = True
-    ) -> Any:
+        self, n: int, *, where: Mapping[str, Any] | Sequence[str] = (), prompt: str | Sequence[str] | None = None,
+        length: int | None = None, seed: int = 0, quiet: bool = True,
+    ) -> Any:  # fmt: skip
         """n finished records (a DataFrame for tables) that honour `where`; same seed, same records.
 
-        where: {"left": "yes", "age": (30, 40), "city": ["Ulm", "Bonn"]}, or strings as on the command line.
-        Raises DataError for unknown columns, unseen levels and empty ranges.
+        where: {"left": "yes", "age": (30, 40), "city": ["Ulm", "Bonn"]}, or strings as on the command line. prompt: a text,
+        or several that are asked in turn. length: of every record, where lengths vary. Raises DataError for unknown
+        columns, unseen levels, empty ranges, empty prompts, and lengths that the generator has no room for.
         """
         if n < 1:
             raise DataError(f"asked for {n} samples", hint="ask for at least 1")
@@ -68,9 +70,9 @@ class Run:
         known, labels = generator.codec.known(parse_where(where), n, random % 2**31)
         if labels is None:
             labels = self._labels(n, generator.classes)
-        shown = [prompt if prompt is not None else recipe.generate.prompt.format(v) for v in labels]
-        prompts = [Prompt(label=v, text=t) for v, t in zip(labels, shown, strict=True)]
-        return generate(generator, prompts, seed=random, known=known)
+        texts = asked_texts(prompt, recipe.generate.prompt, labels)
+        prompts = [Prompt(label=v, text=t) for v, t in zip(labels, texts, strict=True)]
+        return generate(generator, prompts, seed=random, known=known, length=length)
 
     def write(self, records: Any, path: Path) -> Path:
         """Write records of this run's modality; the suffix chooses the format."""

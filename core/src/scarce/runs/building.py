@@ -17,7 +17,7 @@ from scarce.errors import RunError
 from scarce.files import read_tensors, write_json, write_tensors
 from scarce.runs.assembly import Assembly
 from scarce.runs.conditioning import ConditionSet
-from scarce.runs.loading import record_prompts
+from scarce.runs.loading import labelled_rows, record_prompts
 from scarce.runs.model import Model
 from scarce.runs.sections import Recipe
 from scarce.runtime.runtime import SharedRuntime
@@ -29,7 +29,7 @@ def build_model(
     """Backbone and conditioners built under named seeds; `facts` are what `generator.json` keeps (empty: fresh)."""
     scope = assembly.scope
     classes = dataset.classes if dataset is not None else tuple(facts["classes"])
-    prompts = record_prompts(dataset, recipe, assembly, dataset.rows("train")) if dataset is not None else []
+    prompts = record_prompts(dataset, recipe, assembly, codec, labelled_rows(dataset)) if dataset is not None else []
     saved = facts.get("conditioners", {})
     parts = []
     for path in scope.paths("conditioner"):

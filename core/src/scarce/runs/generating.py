@@ -10,17 +10,19 @@ import numpy as np
 
 from scarce.contract.condition import Prompt
 from scarce.contract.dataset import Dataset, concat
+from scarce.contract.protocols import Codec
 from scarce.contract.space import Known, State
+from scarce.errors import DataError
 from scarce.files import read_tensors, write_tensors
 from scarce.runs.assembly import Assembly
 from scarce.runs.generator import TrainedGenerator
-from scarce.runs.loading import record_prompts
+from scarce.runs.loading import labelled_rows, record_prompts
 from scarce.runs.sections import Recipe
 from scarce.runtime.seeds import derive
 
 
-def asked_prompts(dataset: Dataset, recipe: Recipe, assembly: Assembly) -> list[Prompt]:
-    """What to generate: classes in the training proportions (or per class), or captions of training records."""
+def asked_prompts(dataset: Dataset, recipe: Recipe, assembly: Assembly, codec: Codec) -> list[Prompt]:
+    """What to generate: classes in the training proportions (or per class), or captions of labelled training records."""
     rows = dataset.rows("train")
     section = recipe.generate
     rng = np.random.default_rng(derive(recipe.seed, "prompts"))
@@ -29,8 +31,21 @@ def asked_prompts(dataset: Dataset, recipe: Recipe, assembly: Assembly) -> list[
         labels = [value for value, n in zip(dataset.classes, counts, strict=True) for _ in range(n)]
         order = rng.permutation(len(labels))
         return [Prompt(label=labels[i], text=section.prompt.format(labels[i])) for i in order]
-    chosen = rng.permutation(np.resize(rows, section.count or len(rows)))
-    return record_prompts(dataset, recipe, assembly, chosen)
+    chosen = rng.permutation(np.resize(labelled_rows(dataset), section.count or len(rows)))
+    return record_prompts(dataset, recipe, assembly, codec, chosen)
+
+
+def asked_texts(prompt: str | Sequence[str] | None, template: str, labels: Sequence[Any]) -> list[str]:
+    """One text per label: the prompts in turn, or the template filled in, or nothing where prompts are captions.
+
+    Raises DataError for an empty prompt.
+    """
+    if prompt is None:
+        return [template.format(value) if "{}" in template else "" for value in labels]
+    given = [prompt] if isinstance(prompt, str) else list(prompt)
+    if not given or not all(text.strip() for text in given):
+        raise DataError("a prompt is empty, so it asks for nothing", hint="leave --prompt out to draw without a text")
+    return [given[i % len(given)] for i in range(len(labels))]
 
 
 def class_counts(shares: Sequence[int], total: int, per_class: int | None = None) -> list[int]:
@@ -50,9 +65,13 @@ def train_counts(dataset: Dataset) -> list[int]:
 
 
 def generate(
-    generator: TrainedGenerator, prompts: Sequence[Prompt], *, seed: int, shards: Path | None = None, known: Known | None = None
-) -> Any:
-    """Finished records, one per prompt; with a folder for shards, finished ones are read back after an interruption."""
+    generator: TrainedGenerator, prompts: Sequence[Prompt], *, seed: int, shards: Path | None = None, known: Known | None = None,
+    length: int | None = None,
+) -> Any:  # fmt: skip
+    """Finished records, one per prompt; with a folder for shards, finished ones are read back after an interruption.
+
+    length: of every record (DataError where the generator has no room for it), else lengths follow the training records.
+    """
     pieces = []
     with generator.runtime.progress.track("generate", len(prompts)) as advance:
         for start in range(0, len(prompts), generator.options.shard):
@@ -63,7 +82,7 @@ def generate(
                 state = State(tensors["num"], tensors["cat"], tensors.get("mask"))
             else:
                 rows = None if known is None else known[slice(start, start + len(part))]
-                state = generator.shard(part, seed=derive(seed, "shard", start), known=rows)
+                state = generator.shard(part, seed=derive(seed, "shard", start), known=rows, length=length)
             if path is not None and not path.is_file():
                 write_tensors(path, {k: v for k, v in (("num", state.num), ("cat", state.cat), ("mask", state.mask)) if v is not None})
             pieces.append(generator.finish(state, part, seed=derive(seed, "decode", start)))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from scarce.contract.condition import Condition, Prompt, stack
+from scarce.contract.plan import Plan
 from scarce.contract.protocols import Codec
 from scarce.contract.space import Known, Space, State, join
 from scarce.diffusion.guidance import guided
@@ -33,6 +34,11 @@ class TrainedGenerator:
         self.classes = model.conditions.classes
         self.scope: Scope | None = None  # the plugins of another run's generator; None when it is this run's own
         self.modality = ""
+
+    @property
+    def plan(self) -> Plan:
+        """How it was trained."""
+        return self.model.plan
 
     @property
     def space(self) -> Space:
@@ -78,14 +84,31 @@ class TrainedGenerator:
         """Finished records, one per prompt."""
         return self.finish(self.shard(prompts, seed=seed, known=known), prompts, seed=derive(seed, "decode"))
 
-    def shard(self, prompts: Sequence[Prompt], *, seed: int, known: Known | None = None) -> State:
-        """Encoded samples of one shard, on the CPU."""
+    def shard(self, prompts: Sequence[Prompt], *, seed: int, known: Known | None = None, length: int | None = None) -> State:
+        """Encoded samples of one shard, on the CPU; all of one length if asked (DataError when there is no room for it)."""
         with torch.no_grad():
-            return self.draw(self.encode_condition(prompts), seed=seed, known=known).to("cpu")
+            condition = self.encode_condition(prompts)
+            noise = None
+            if length is not None:
+                noise = self.process.start(len(prompts), generator(seed, "noise"), self.runtime.device, condition.labels, length)
+            return self.draw(condition, noise=noise, seed=seed, known=known).to("cpu")
 
     def finish(self, state: State, prompts: Sequence[Prompt], *, seed: int) -> Any:
         """Records of a shard's encoded samples."""
         return self.codec.decode(state, [p.label for p in prompts] if self.classes else None, seed)
+
+    def losses(self, state: State, condition: Condition, *, phase: str, seed: int) -> Tensor:
+        """[n] denoising losses on the CPU after a phase, one draw of t and noise each; equal seeds, equal draws."""
+        device = self.runtime.device
+        self.model.activate(phase)
+        with torch.no_grad(), self.runtime.resident(self.model.module):
+            network = self._predict(condition)
+            return self.process.loss(network, state.to(device), generator(seed, "losses"), condition.labels).float().cpu()
+
+    def weights(self, phase: str) -> Mapping[str, Tensor]:
+        """Backbone and conditioner weights after a phase by name, without adapters."""
+        self.model.activate(phase)
+        return {name: p.detach().clone() for name, p in self.model.base.items()}
 
     def _unasked(self, prompts: Sequence[Prompt], rows: Tensor) -> Tensor | None:
         null = torch.tensor([prompts[int(i)].label is None and not prompts[int(i)].text for i in rows])
@@ -102,14 +125,15 @@ class TrainedGenerator:
         return [(leaf, torch.cat(rows)) for leaf, rows in found.items()]
 
     def _network(self, condition: Condition) -> Callable[[State, Tensor], State]:
-        def call(asked: Condition) -> Callable[[State, Tensor], State]:
-            def network(x_t: State, t: Tensor) -> State:
-                with self.runtime.autocast():
-                    out: State = self.model.backbone(x_t, t, asked, x_t.mask)
-                return State(out.num.float(), out.cat.float(), out.mask)
-
-            return network
-
         if self.options.guidance == 1.0:
-            return call(condition)
-        return guided(call(condition), call(self.model.conditions.nothing(len(condition))), self.options.guidance)
+            return self._predict(condition)
+        nothing = self.model.conditions.nothing(len(condition))
+        return guided(self._predict(condition), self._predict(nothing), self.options.guidance)
+
+    def _predict(self, condition: Condition) -> Callable[[State, Tensor], State]:
+        def network(x_t: State, t: Tensor) -> State:
+            with self.runtime.autocast():
+                out: State = self.model.backbone(x_t, t, condition, x_t.mask)
+            return State(out.num.float(), out.cat.float(), out.mask)
+
+        return network

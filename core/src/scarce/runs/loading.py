@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from scarce.catalogue.catalogue import Catalogue
-from scarce.contract.condition import Prompt
+from scarce.contract.condition import Caption, Prompt
 from scarce.contract.contexts import CaptionContext, CodecContext, LoadContext
 from scarce.contract.dataset import Dataset
 from scarce.contract.protocols import Codec
@@ -42,6 +43,21 @@ def read_records(section: Data, seed: int, assembly: Assembly, catalogue: Catalo
     return assembly.scope.modality_load(ctx)
 
 
+def describer(recipe: Recipe, assembly: Assembly, codec: Codec) -> Callable[[Any], list[Caption]] | None:
+    """Captions of any records in the style of the recipe's prompts; None where prompts are no captions."""
+    if "{}" in recipe.generate.prompt:
+        return None
+    style, seed = recipe.generate.prompt, recipe.seed
+    return lambda records: assembly.scope.modality_caption(CaptionContext(records=records, style=style, seed=seed, codec=codec))
+
+
+def labelled_rows(dataset: Dataset) -> npt.NDArray[np.int64]:
+    """Training rows whose label or caption is known; all of them where none is."""
+    rows = dataset.rows("train")
+    known = rows[dataset.labelled[rows]]
+    return known if len(known) else rows
+
+
 def _find(source: str, catalogue: Catalogue) -> tuple[str, Callable[[], Any] | None]:
     """A path, or an installed data set and its loader: an existing path wins over a bare name."""
     kind, _, rest = source.partition(":")
@@ -69,12 +85,15 @@ def make_codec(dataset: Dataset, assembly: Assembly, recipe: Recipe, folder: Pat
     return codec
 
 
-def record_prompts(dataset: Dataset, recipe: Recipe, assembly: Assembly, rows: Any = None) -> list[Prompt]:
-    """The prompt of each record: its label, and the template or caption style of `generate.prompt`."""
+def record_prompts(dataset: Dataset, recipe: Recipe, assembly: Assembly, codec: Codec | None, rows: Any = None) -> list[Prompt]:
+    """The prompt of each record: its label, and the template or caption style of `generate.prompt`.
+
+    codec: the one fitted on this data's training rows, None for the records of another modality's generator.
+    """
     part = dataset if rows is None else dataset.part(rows)
     labels = part.target if part.task == "classification" and part.target is not None else np.full(len(part), None)
     if "{}" in recipe.generate.prompt:
         return [Prompt(label=v, text=recipe.generate.prompt.format(v)) for v in labels]
-    ctx = CaptionContext(records=part.records, style=recipe.generate.prompt, seed=recipe.seed, ids=part.ids.tolist())
+    ctx = CaptionContext(records=part.records, style=recipe.generate.prompt, seed=recipe.seed, ids=part.ids.tolist(), codec=codec)
     captions = assembly.scope.modality_caption(ctx)
     return [Prompt(label=v, text=c.text, props=c.props) for v, c in zip(labels, captions, strict=True)]

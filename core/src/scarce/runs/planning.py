@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
 import numpy as np
+import torch
 from torch import nn
 
 from scarce.contract.contexts import PlanContext
@@ -34,11 +35,11 @@ def default_plan(train: Train, targets: Sequence[str], n_rows: int) -> Plan:
 
 def fold(
     plan: Plan, scope: Scope, dataset: Dataset, targets: Sequence[str], *, data: State | None = None, space: Space | None = None,
-    modules: Mapping[str, nn.Module] | None = None,
+    modules: Mapping[str, nn.Module] | None = None, say: Callable[[str], None] = lambda _: None,
 ) -> Plan:  # fmt: skip
     """The plan after every strategy; two strategies that set one field of one phase are a PlanError naming both.
 
-    data, space, modules: facts for strategies, see `PlanContext`.
+    data, space, modules, say: facts for strategies, see `PlanContext`.
     """
     train = dataset.part(dataset.rows("train"))
     codes = Counter(train.codes().tolist())
@@ -47,7 +48,7 @@ def fold(
         ctx = PlanContext(
             plan=plan, path=path, n_rows=len(train), n_labelled=int(np.sum(train.labelled)), classes=dataset.classes,
             targets=tuple(targets), per_class={value: codes.get(i, 0) for i, value in enumerate(dataset.classes)},
-            data=data, space=space, modules=modules or {},
+            data=data, labelled=torch.from_numpy(train.labelled.copy()), space=space, modules=modules or {}, say=say,
         )  # fmt: skip
         amended = scope.strategy_amend_plan(path, ctx)
         for key in _changes(plan, amended):
@@ -113,7 +114,7 @@ def make_plan(recipe: Recipe, model: Model, dataset: Dataset, codec: Codec) -> P
     data = codec.encode(take(dataset.records, rows)) if recipe.strategy else None
     modules = {path: model.target(path) for path in model.targets}
     plan = default_plan(recipe.train, model.targets, len(rows))
-    return fold(plan, model.scope, dataset, model.targets, data=data, space=codec.space, modules=modules)
+    return fold(plan, model.scope, dataset, model.targets, data=data, space=codec.space, modules=modules, say=model.runtime.say)
 
 
 def _shown(adapter: Adapter) -> str:

@@ -22,13 +22,13 @@ from scarce.contract.plan import Phase
 from scarce.contract.protocols import Codec, TrainingPart
 from scarce.diffusion.process import Process
 from scarce.errors import ScarceError
-from scarce.files import read_json, write_json
+from scarce.files import read_json, read_lines, write_json
 from scarce.runs.assembly import Assembly, assemble
 from scarce.runs.building import build_model, keep_base, restore_base
 from scarce.runs.generating import asked_prompts, generate
 from scarce.runs.generator import TrainedGenerator
 from scarce.runs.judging import as_part, baselines, draw_records, evaluate, learn, subsets
-from scarce.runs.loading import load_data, make_codec, record_prompts
+from scarce.runs.loading import describer, load_data, make_codec, record_prompts
 from scarce.runs.model import Model, parameter_count
 from scarce.runs.opening import parent_generator
 from scarce.runs.planning import make_plan
@@ -107,7 +107,7 @@ def obtain_generator(
         return parent
     began = time.monotonic(), time.process_time()
     model, process = prepare(job, dataset, codec, assembly, runtime)
-    inputs = model.conditions.prepare(record_prompts(dataset, recipe, assembly))
+    inputs = model.conditions.prepare(record_prompts(dataset, recipe, assembly, codec))
     facts = train_plan(
         model, process, material(dataset, codec.encode(dataset.records), inputs, runtime.device), runtime, folder, job.shared
     )
@@ -145,7 +145,8 @@ def make_samples(
     recipe, folder = job.recipe, job.folder
     began = time.monotonic(), time.process_time()
     same = recipe.generator.source is None or generator.modality == recipe.data.modality
-    prompts = asked_prompts(dataset, recipe, assembly) if same else record_prompts(dataset, recipe, assembly)
+    codec = generator.codec
+    prompts = asked_prompts(dataset, recipe, assembly, codec) if same else record_prompts(dataset, recipe, assembly, None)
     seed = generator.runtime.derive("generate")
     records = generate(generator, prompts, seed=seed, shards=folder / "samples" / "shards")
     scope = assembly.scope if generator.scope is None else generator.scope
@@ -189,7 +190,8 @@ def judge(
         dataset=dataset, codec=codec, samples={k: p.records for k, p in parts.items()}, predictions=predictions,
         targets={k: p.target if len(p.target) else None for k, p in parts.items()}, runtime=runtime,
         seed=runtime.derive("evaluate") % 2**31, expected=len(synthetic.records), generator=generator,
-        learner=job.recipe.learner.name if job.recipe.learner else "",
+        learner=job.recipe.learner.name if job.recipe.learner else "", describe=describer(job.recipe, assembly, codec),
+        log=read_lines(job.folder / "metrics.jsonl"),
     )  # fmt: skip
     metrics, figures = evaluate(ctx, assembly, runtime)
     figures += draw_records(ctx, assembly) if parts else []

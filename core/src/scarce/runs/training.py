@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,11 +65,11 @@ class Losses:
     def denoise(self, x0: State, condition: Condition, generator: torch.Generator) -> Tensor:
         """[b] diffusion losses."""
 
-        def network(x_t: State, t: Tensor) -> State:
-            prediction: State = self.model.backbone(x_t, t, condition, x_t.mask)
-            return prediction
+        return self.process.loss(partial(self._network, condition), x0, generator, condition.labels)
 
-        return self.process.loss(network, x0, generator, condition.labels)
+    def _network(self, condition: Condition, x_t: State, t: Tensor) -> State:
+        prediction: State = self.model.backbone(x_t, t, condition, x_t.mask)
+        return prediction
 
     def condition(self, rows: Tensor, kind: str | float, generator: torch.Generator) -> Condition:
         """The rows' own condition, NULL, or NULL with a probability (drawn apart from t and noise)."""
@@ -94,22 +95,29 @@ class Losses:
             seed = draw.generator.initial_seed()
             ctx = TermContext(
                 name=name, x0=x0, condition=condition, null=self.model.conditions.nothing(len(x0)),
-                denoise=lambda c: self.denoise(x0, c, torch.Generator().manual_seed(seed)),
+                denoise=lambda c, other=x0: self.denoise(other, c, torch.Generator().manual_seed(seed)),
                 parameters=self.parameters, measures=self.measures, generator=draw.generator, step=draw.step, phase=self.phase,
             )  # fmt: skip
             return self.model.scope.strategy_term(path, ctx)
 
         return loss
 
+    def fixed(self, rows: Tensor, kind: str | float, draw: int) -> Tensor:
+        """Mean loss of rows under one fixed draw of t and noise: the same numbers for any weights."""
+        generator = self.runtime.generator("fixed", draw)
+        x0 = self.data.x0[rows.to(self.data.x0.num.device)]
+        with self.runtime.autocast():
+            return self.denoise(x0, self.condition(rows, kind, generator), generator).float().mean()
+
     @torch.no_grad()
-    def fixed(self, rows: Tensor, kind: str | float, draws: int) -> Tensor:
-        """Mean loss of rows under `draws` fixed draws of t and noise: the same numbers for any weights."""
-        total = torch.zeros(())
-        for i in range(draws):
-            generator = self.runtime.generator("fixed", i)
-            x0 = self.data.x0[rows.to(self.data.x0.num.device)]
-            total = total + self.denoise(x0, self.condition(rows, kind, generator), generator).mean().cpu()
-        return total / draws
+    def mean(self, rows: Tensor, kind: str | float, draws: int) -> Tensor:
+        """Mean of `fixed` over draws 0 to `draws` - 1, on the CPU."""
+        return torch.stack([self.fixed(rows, kind, i).cpu() for i in range(draws)]).mean()
+
+    def gradients(self, rows: Tensor, kind: str | float, draw: int) -> dict[str, Tensor | None]:
+        """Gradient of `fixed` by parameter name."""
+        found = torch.autograd.grad(self.fixed(rows, kind, draw), list(self.parameters.values()), allow_unused=True)
+        return dict(zip(self.parameters, found, strict=True))
 
 
 def train_phase(model: Model, process: Process, data: Material, phase: Phase, runtime: SharedRuntime, folder: Path) -> Fitted:
@@ -120,8 +128,8 @@ def train_phase(model: Model, process: Process, data: Material, phase: Phase, ru
     pools = data.pools(phase, model.conditions.classes)
     for measure in phase.before:
         ctx = MeasureContext(
-            name=measure.name, model=model.module, parameters=parameters, loss=losses.fixed, train=pools["all"],
-            validation=data.validation, runtime=runtime, phase=phase,
+            name=measure.name, model=model.module, parameters=parameters, loss=losses.mean, gradients=losses.gradients,
+            train=pools["all"], validation=data.validation, runtime=runtime, phase=phase,
         )  # fmt: skip
         found = model.scope.strategy_measure(measure.owner, ctx)
         losses.measures |= {f"{measure.name}.{k}" if k else measure.name: v for k, v in found.items()}

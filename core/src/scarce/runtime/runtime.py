@@ -59,6 +59,10 @@ class SharedRuntime:
         """Global random states forked and seeded inside, restored after."""
         return seeds.seeded(self.seed, purpose, index)
 
+    def say(self, text: str) -> None:
+        """One plain line where progress is shown."""
+        self.progress.say(text)
+
     def autocast(self) -> AbstractContextManager[Any]:
         """bf16 autocast where the run computes in bf16, else nothing."""
         if self.precision == "fp32":

@@ -19,7 +19,7 @@ from scarce.contract.dataset import Dataset
 from scarce.contract.frozen import Frozen
 from scarce.contract.plan import Phase
 from scarce.errors import RunError, ScarceError
-from scarce.files import file_hash, read_json, read_tensors
+from scarce.files import file_hash, read_json, read_lines, read_tensors
 from scarce.runs.assembly import Assembly, assemble
 from scarce.runs.experiment import SWEEP_FILE
 from scarce.runs.folder import children, read_recipe
@@ -202,11 +202,10 @@ def _training(home: _Home) -> Found:
         codec = make_codec(home.dataset, assembly, recipe, job.folder)
         model, process = prepare(job, home.dataset, codec, assembly, runtime)
         first = model.plan.phases[0]
-        text = (home.folder / "metrics.jsonl").read_text(encoding="utf-8") if (home.folder / "metrics.jsonl").is_file() else ""
-        logged = _first_lines(map(json.loads, text.splitlines()), first.name)
+        logged = _first_lines(read_lines(home.folder / "metrics.jsonl"), first.name)
         if not logged:
             return "unchecked", f"metrics.jsonl has no line of phase '{first.name}'; it may have been trained in another arm"
-        inputs = model.conditions.prepare(record_prompts(home.dataset, recipe, assembly))
+        inputs = model.conditions.prepare(record_prompts(home.dataset, recipe, assembly, codec))
         rows = material(home.dataset, codec.encode(home.dataset.records), inputs, runtime.device)
         with suppress(_Enough):
             train_phase(model, process, rows, first, runtime, job.folder)
@@ -234,8 +233,11 @@ def _samples(home: _Home) -> Found:
     if rows > ROWS:
         return "unchecked", f"the first shard has {rows} rows; up to {ROWS} are drawn again"
     generator, assembly, recipe = open_generator(home.folder, home.catalogue)
-    ask = asked_prompts if generator.modality == recipe.data.modality else record_prompts
-    state = generator.shard(ask(home.dataset, recipe, assembly)[:rows], seed=derive(generator.runtime.derive("generate"), "shard", 0))
+    if generator.modality == recipe.data.modality:
+        asked = asked_prompts(home.dataset, recipe, assembly, generator.codec)
+    else:
+        asked = record_prompts(home.dataset, recipe, assembly, None)
+    state = generator.shard(asked[:rows], seed=derive(generator.runtime.derive("generate"), "shard", 0))
     again = {k: v for k, v in (("num", state.num), ("cat", state.cat), ("mask", state.mask)) if v is not None}
     if set(again) == set(kept) and all(torch.equal(again[name], kept[name]) for name in again):
         return "ok", f"{rows} samples drawn again: every value is the same"

@@ -114,6 +114,6 @@ class ColumnBert(nn.Module):
 
 def blank_layers(config: BertConfig) -> tuple[nn.ModuleList, nn.LayerNorm]:
     """Layers and embedding norm of a BERT's shape, for weights that follow."""
-    config._attn_implementation = "sdpa"
+    config._attn_implementation = "eager"
     norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
     return nn.ModuleList(BertLayer(config, layer_idx=i) for i in range(config.num_hidden_layers)), norm

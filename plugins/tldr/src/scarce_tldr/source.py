@@ -46,7 +46,7 @@ def load_bert(source: str, *, layers: int | None, pretrained: bool, dropout: flo
     Raises RecipeError for what can't be loaded, or has fewer layers than asked.
     """
     name, local = locate(source)
-    shape: dict[str, Any] = {"hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout, "attn_implementation": "sdpa"}
+    shape: dict[str, Any] = {"hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout, "attn_implementation": "eager"}
     shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
     logging.set_verbosity_error()  # layers left out on purpose would be reported as unexpected
