@@ -216,8 +216,8 @@ def spread(value: float, low: float | None, high: float | None) -> str:
 
 
 def tldr_part(old: str) -> str:
-    """BERT and MLP on four tables, as `make bench ONLY=tldr` kept them."""
-    arms = {"bert": "BERT", "mlp": "MLP", "mlp-long": "MLP, as many CPU seconds"}
+    """BERT and MLP on three tables, as `make bench ONLY=tldr` kept them."""
+    arms = {"bert": "BERT", "mlp": "MLP", "mlp-slow": "MLP, BERT's steps", "mlp-long": "MLP, as many CPU seconds"}
     cells = [
         (r["table"], arms[r["arm"]], f"{r['score']:.3f} ± {r['sd']:.3f}", f"{r['real']:.3f}", f"{100 * r['of real']:.0f} %",
          "" if r["arm"] == "bert" else f"{spread(r['minus bert'], r['low'], r['high'])}: {r['verdict']}",
@@ -258,6 +258,8 @@ PARTS: dict[str, dict[str, Callable[[str], str]]] = {
     "plugins/tabular/README.md": {"components": components_part("scarce-tabular")},
     "plugins/lora/README.md": {"components": components_part("scarce-lora")},
     "plugins/tldr/README.md": {"components": components_part("scarce-tldr")},
+    "plugins/timeseries/README.md": {"components": components_part("scarce-timeseries")},
+    "plugins/text2data/README.md": {"components": components_part("scarce-text2data")},
     "docs/tldr.md": {"measured": tldr_part, "parts": suite_part, "priors": priors_part},
     "docs/recipes.md": {"keys": recipe_part},
     "docs/plugins.md": {"roles": roles_part, "capabilities": glossary_part},

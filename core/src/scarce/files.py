@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from scarce.errors import RunError
+from scarce.errors import PluginError, RunError
 
 
 def write_bytes(path: Path, data: bytes) -> Path:
@@ -64,6 +65,18 @@ def read_json(path: Path) -> Any:
     with _reading(path, "start the run again in a new folder"):
         found = json.loads(path.read_text(encoding="utf-8"))
     return found
+
+
+def packaged(distribution: str, relative: str, *, install: str) -> Path:
+    """A file or folder that an installed distribution brings, without importing it; PluginError with the pip words otherwise."""
+    try:
+        path = Path(str(metadata.distribution(distribution).locate_file(relative)))
+    except metadata.PackageNotFoundError:
+        what = f"this comes with the distribution {distribution}, which is not installed"
+        raise PluginError(what, hint=f"pip install {install}") from None
+    if not path.exists():
+        raise PluginError(f"the installed '{distribution}' has no {relative}", hint=f"pip install --upgrade {install}")
+    return path
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

@@ -18,7 +18,8 @@ from scarce.report.verdict import Verdict, flags
 
 COLOURS = {"green": "green", "amber": "yellow", "red": "red", "grey": "bright_black"}
 TITLES = {
-    "utility": "Utility: train on it, test on real rows", "fidelity": "Fidelity", "privacy": "Privacy", "diversity": "Diversity",
+    "utility": "Utility: train on it, test on real rows", "fidelity": "Fidelity",
+    "control": "Control: what was asked, and what came", "privacy": "Privacy", "diversity": "Diversity",
     "more": "More measures",
 }  # fmt: skip
 

@@ -43,6 +43,16 @@ def read_records(section: Data, seed: int, assembly: Assembly, catalogue: Catalo
     return assembly.scope.modality_load(ctx)
 
 
+def training_prompts(dataset: Dataset, recipe: Recipe, assembly: Assembly, codec: Codec) -> list[Prompt]:
+    """A prompt per record for training: nothing is asked of unlabelled and of test records, so nothing of them is embedded."""
+    known = dataset.labelled & (dataset.split != "test")
+    rows = np.flatnonzero(known)
+    out = [Prompt()] * len(dataset)
+    for row, prompt in zip(rows, record_prompts(dataset, recipe, assembly, codec, rows) if len(rows) else [], strict=True):
+        out[row] = prompt
+    return out
+
+
 def describer(recipe: Recipe, assembly: Assembly, codec: Codec) -> Callable[[Any], list[Caption]] | None:
     """Captions of any records in the style of the recipe's prompts; None where prompts are no captions."""
     if "{}" in recipe.generate.prompt:

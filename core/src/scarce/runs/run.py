@@ -28,7 +28,7 @@ from scarce.runs.building import build_model, keep_base, restore_base
 from scarce.runs.generating import asked_prompts, generate
 from scarce.runs.generator import TrainedGenerator
 from scarce.runs.judging import as_part, baselines, draw_records, evaluate, learn, subsets
-from scarce.runs.loading import describer, load_data, make_codec, record_prompts
+from scarce.runs.loading import describer, load_data, make_codec, record_prompts, training_prompts
 from scarce.runs.model import Model, parameter_count
 from scarce.runs.opening import parent_generator
 from scarce.runs.planning import make_plan
@@ -107,7 +107,7 @@ def obtain_generator(
         return parent
     began = time.monotonic(), time.process_time()
     model, process = prepare(job, dataset, codec, assembly, runtime)
-    inputs = model.conditions.prepare(record_prompts(dataset, recipe, assembly, codec))
+    inputs = model.conditions.prepare(training_prompts(dataset, recipe, assembly, codec))
     facts = train_plan(
         model, process, material(dataset, codec.encode(dataset.records), inputs, runtime.device), runtime, folder, job.shared
     )

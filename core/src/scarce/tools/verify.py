@@ -24,7 +24,7 @@ from scarce.runs.assembly import Assembly, assemble
 from scarce.runs.experiment import SWEEP_FILE
 from scarce.runs.folder import children, read_recipe
 from scarce.runs.generating import asked_prompts
-from scarce.runs.loading import load_data, make_codec, record_prompts
+from scarce.runs.loading import load_data, make_codec, record_prompts, training_prompts
 from scarce.runs.opening import open_generator
 from scarce.runs.provenance import ONCE, distribution_hash, final_files, fingerprint, generator_hash
 from scarce.runs.run import Job, prepare
@@ -205,7 +205,7 @@ def _training(home: _Home) -> Found:
         logged = _first_lines(read_lines(home.folder / "metrics.jsonl"), first.name)
         if not logged:
             return "unchecked", f"metrics.jsonl has no line of phase '{first.name}'; it may have been trained in another arm"
-        inputs = model.conditions.prepare(record_prompts(home.dataset, recipe, assembly, codec))
+        inputs = model.conditions.prepare(training_prompts(home.dataset, recipe, assembly, codec))
         rows = material(home.dataset, codec.encode(home.dataset.records), inputs, runtime.device)
         with suppress(_Enough):
             train_phase(model, process, rows, first, runtime, job.folder)

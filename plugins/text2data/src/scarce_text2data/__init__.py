@@ -1,0 +1,1 @@
+"""Text control with little labelled data, for scarce."""

@@ -1,0 +1,110 @@
+"""Evaluator `forgetting`: what fine-tuning did to the loss without condition, and to the weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from scarce.contract import EvaluatorContext, EvaluatorSpec, Figure, Generator, Metric, Phase, Prompt, hookimpl, take
+from scarce.contract.plan import BASE
+from scarce_text2data.config import Forgetting as ForgettingOptions
+
+Values = npt.NDArray[np.float64]
+QUANTILES = 60
+
+
+class Forgetting(EvaluatorSpec):
+    """Held-out unconditional loss after the last phase over that after the phase it started from: 1 forgets nothing."""
+
+    def __init__(self, options: ForgettingOptions) -> None:
+        self.options = options
+        self._losses: Values = np.zeros(0)
+
+    @hookimpl
+    def evaluator_measure(self, ctx: EvaluatorContext) -> list[Metric]:
+        """`forgetting_ratio`, `unconditional_loss`, `weight_distance`, `loss_kurtosis`, `gradient_evaluations`.
+
+        The kurtosis is the excess one of per-record losses: a sub-Gaussian loss, which the published bound supposes, has
+        none above 0. Branches (one leaf per class) are averaged.
+        """
+        generator = ctx.generator
+        if generator is None:
+            return [Metric(name="forgetting_ratio", value=math.nan, error="this run has no generator of its own")]
+        leaves = generator.plan.leaves()
+        losses = {leaf.name: self._held_out(ctx, generator, leaf.name) for leaf in leaves}
+        self._losses = np.concatenate([found.mean(0) for found in losses.values()])
+        after = float(np.mean([found.mean() for found in losses.values()]))
+        n = int(next(iter(losses.values())).shape[1])
+        evaluations = sum(phase.budget.steps * _backward_passes(phase) for phase in generator.plan.phases)
+        out = [
+            Metric(name="unconditional_loss", value=after, direction="lower", n=n),
+            Metric(name="loss_kurtosis", value=float(stats.kurtosis(self._losses)), direction="none", n=len(self._losses)),
+            Metric(name="gradient_evaluations", value=float(evaluations), direction="lower"),
+        ]
+        started = [leaf for leaf in leaves if leaf.start != BASE or leaf.adapters]
+        if not started:
+            return out
+        before = {start: self._held_out(ctx, generator, start).mean() for start in {leaf.start for leaf in started}}
+        ratio = float(np.mean([losses[leaf.name].mean() / before[leaf.start] for leaf in started]))
+        moved = float(np.mean([_distance(generator, leaf) for leaf in started]))
+        return [
+            Metric(name="forgetting_ratio", value=ratio, direction="lower", floor=1.0, n=n),
+            Metric(name="weight_distance", value=moved, direction="lower", floor=0.0, note="share of the start's, without adapters"),
+            *out,
+        ]  # fmt: skip
+
+    @hookimpl
+    def evaluator_draw(self, ctx: EvaluatorContext) -> list[Figure]:
+        """Quantiles of per-record losses against a normal law, and the multiplier over the steps where one was logged."""
+        return [*_quantiles(self._losses), *_multipliers(ctx.log)]
+
+    def _held_out(self, ctx: EvaluatorContext, generator: Generator, phase: str) -> Values:
+        """[draws, n] losses of held-out records without condition, under draws that are the same for every phase."""
+        rows = ctx.dataset.rows("validation", "test")
+        rows = np.sort(np.random.default_rng([ctx.seed, 6]).permutation(rows)[: self.options.rows])
+        state = ctx.codec.encode(take(ctx.dataset.records, rows))
+        nothing = generator.encode_condition([Prompt()] * len(rows))
+        seeds = [ctx.runtime.derive("forgetting", i) for i in range(self.options.draws)]
+        return np.stack([generator.losses(state, nothing, phase=phase, seed=seed).double().numpy() for seed in seeds])
+
+
+def _backward_passes(phase: Phase) -> int:
+    """Gradients per step: one of the weighted sum, or one per term where an update rule combines them."""
+    return 1 if phase.update == "sum" else len(phase.terms)
+
+
+def _distance(generator: Generator, leaf: Phase) -> float:
+    start, end = generator.weights(leaf.start), generator.weights(leaf.name)
+    moved = math.sqrt(sum(float(((end[name] - start[name]).double() ** 2).sum()) for name in start))
+    return moved / math.sqrt(sum(float((w.double() ** 2).sum()) for w in start.values()))
+
+
+def _quantiles(losses: Values) -> list[Figure]:
+    if len(losses) < 10 or losses.std() == 0:
+        return []
+    shares = (np.arange(QUANTILES) + 0.5) / QUANTILES
+    x, y = stats.norm.ppf(shares), np.quantile((losses - losses.mean()) / losses.std(), shares)
+    line = {"type": "scatter", "mode": "lines", "x": [-2.5, 2.5], "y": [-2.5, 2.5], "line": {"color": "#999"}}
+    dots = {"type": "scatter", "mode": "markers", "x": x.tolist(), "y": y.tolist(), "marker": {"color": "#2f6fb0", "size": 5}}
+    axes = {"xaxis": {"title": {"text": "normal quantile"}}, "yaxis": {"title": {"text": "loss, standardised"}}}
+    caption = "The published bound supposes sub-Gaussian losses: dots above the line at the right end speak against it."
+    title = "Losses of held-out records against a normal law"
+    layout = {**axes, "height": 320, "showlegend": False}
+    return [Figure(name="loss quantiles", title=title, caption=caption, traces=[line, dots], layout=layout, section="control")]
+
+
+def _multipliers(log: Sequence[Mapping[str, Any]]) -> list[Figure]:
+    found = [line for line in log if "lambda" in line]
+    if not found:
+        return []
+    steps = [line["step"] for line in found]
+    trace = {"type": "scatter", "mode": "lines+markers", "x": steps, "y": [line["lambda"] for line in found], "name": "lambda"}
+    share = float(found[-1]["active"])
+    caption = f"The constraint pulled in {100 * share:.0f} % of the steps (lambda above 0)."
+    layout = {"xaxis": {"title": {"text": "step"}}, "yaxis": {"title": {"text": "lambda"}}, "height": 320}
+    return [Figure(name="lambda", title="Multiplier of the constraint", caption=caption, traces=[trace], layout=layout, section="control")]

@@ -1,0 +1,197 @@
+"""Learners of series: nearest neighbours by dynamic time warping, and a convolutional network on encoded series."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from scarce.contract import (
+    Budget,
+    Dataset,
+    Draw,
+    Fitting,
+    Learner,
+    LearnerContext,
+    LearnerSpec,
+    Phase,
+    Predictions,
+    Term,
+    TrainingPart,
+    hookimpl,
+)
+from scarce.errors import DataError
+from scarce_timeseries.config import ConvLearner as ConvOptions
+from scarce_timeseries.config import Tslearn as TslearnOptions
+from scarce_timeseries.signals import Floats
+from scarce_timeseries.warping import padded, radius_of, tslearn_module
+
+Array = npt.NDArray[Any]
+
+
+class Tslearn(LearnerSpec):
+    """Nearest neighbours under dynamic time warping: the classic strong baseline of series classification."""
+
+    def __init__(self, options: TslearnOptions) -> None:
+        self.options = options
+
+    @hookimpl
+    def learner_build(self, ctx: LearnerContext) -> Learner:
+        """A fresh `Neighbours`."""
+        return Neighbours(ctx, self.options)
+
+
+class Conv(LearnerSpec):
+    """A small convolutional network on `Codec.soft` features, through which gradients reach the series."""
+
+    def __init__(self, options: ConvOptions) -> None:
+        self.options = options
+
+    @hookimpl
+    def learner_build(self, ctx: LearnerContext) -> Learner:
+        """A fresh `SoftConv`."""
+        return SoftConv(ctx, self.options)
+
+
+def usable_parts(dataset: Dataset, parts: Sequence[TrainingPart]) -> list[tuple[Any, Array, float]]:
+    """Records, class codes and weight of every part with a weight, without rows of unknown class.
+
+    Raises DataError when there is no class to learn, or not one usable row.
+    """
+    if dataset.task != "classification":
+        raise DataError(f"data set '{dataset.name}' has no classes to learn", hint="--set data.target=COLUMN")
+    code = {label: i for i, label in enumerate(dataset.classes)}
+    out = []
+    for part in parts:
+        if part.weight <= 0 or len(part.records) == 0:
+            continue
+        codes = np.array([code.get(v, -1) for v in np.asarray(part.target, dtype=object).tolist()], dtype=np.int64)
+        if (codes >= 0).any():
+            known = part.records if (codes >= 0).all() else part.records[codes >= 0].reset_index(drop=True)
+            out.append((known, codes[codes >= 0], part.weight))
+    if not out:
+        raise DataError(f"no training series has a known class of '{dataset.target_name}'", hint="scarce data inspect FILE")
+    return out
+
+
+def as_predictions(dataset: Dataset, probabilities: Array) -> Predictions:
+    """The most probable class of each row; probabilities [n, k] in the order of the classes."""
+    values = np.empty(len(probabilities), dtype=object)
+    values[:] = [dataset.classes[i] for i in probabilities.argmax(axis=1)]
+    return Predictions(values=values, probabilities=probabilities)
+
+
+class Neighbours:
+    """tslearn's nearest neighbours on encoded series; each votes with the weight of its part."""
+
+    def __init__(self, ctx: LearnerContext, options: TslearnOptions) -> None:
+        self.ctx, self.options = ctx, options
+        self.model: Any = None
+        self.votes: Array = np.zeros((0, 0))
+
+    def fit(self, parts: Sequence[TrainingPart]) -> None:
+        """Keep the series of all parts; DataError without usable rows."""
+        usable = usable_parts(self.ctx.dataset, parts)
+        series = [values for records, _, _ in usable for values in self._series(records)]
+        codes = np.concatenate([codes for _, codes, _ in usable])
+        weights = np.concatenate([np.full(len(codes), weight) for _, codes, weight in usable])
+        self.votes = np.zeros((len(codes), len(self.ctx.dataset.classes)))
+        self.votes[np.arange(len(codes)), codes] = weights
+        length = self.ctx.codec.space.shape[0]
+        settings: dict[str, Any] = {"metric": self.options.metric}
+        if self.options.metric == "dtw":
+            settings["metric_params"] = {
+                "global_constraint": "sakoe_chiba", "sakoe_chiba_radius": radius_of(self.options.radius, length)
+            }  # fmt: skip
+        kind = tslearn_module("neighbors").KNeighborsTimeSeriesClassifier
+        self.model = kind(n_neighbors=min(self.options.neighbours, len(codes)), **settings).fit(padded(series, length), codes)
+
+    def predict(self, records: Any) -> Predictions:
+        """Classes with the share of votes; the target column is not looked at."""
+        if len(records) == 0:
+            return as_predictions(self.ctx.dataset, np.zeros((0, self.votes.shape[1])))
+        near = self.model.kneighbors(padded(self._series(records), self.ctx.codec.space.shape[0]), return_distance=False)
+        votes = self.votes[np.asarray(near)].sum(1)
+        return as_predictions(self.ctx.dataset, votes / votes.sum(1, keepdims=True))
+
+    def _series(self, records: Any) -> list[Floats]:
+        state = self.ctx.codec.encode(records)
+        num = state.num.double().numpy()
+        # Euclidean distances need one length: encoded steps after the end are 0, the training mean.
+        if state.mask is None or self.options.metric == "euclidean":
+            return list(num)
+        return [v[m] for v, m in zip(num, state.mask.numpy(), strict=True)]
+
+
+class SoftConv(nn.Module):
+    """Convolutions over `Codec.soft` features, averaged over time; `logits` is differentiable in them."""
+
+    def __init__(self, ctx: LearnerContext, options: ConvOptions) -> None:
+        super().__init__()
+        self.ctx, self.options = ctx, options
+        self.network: nn.Module = nn.Identity()
+
+    def fit(self, parts: Sequence[TrainingPart]) -> None:
+        """Train from scratch for a fixed number of steps; nothing outside the parts is looked at."""
+        usable = usable_parts(self.ctx.dataset, parts)
+        features = torch.cat([self._features(records) for records, _, _ in usable])
+        codes = torch.from_numpy(np.concatenate([codes for _, codes, _ in usable]))
+        weights = torch.cat([torch.full((len(codes),), weight) for _, codes, weight in usable])
+        with self.ctx.runtime.seeded("learner.conv"):
+            self.network = classifier(features.shape[-1], len(self.ctx.dataset.classes), self.options)
+        device = self.ctx.runtime.device
+        self.network.to(device)
+        x, y, w = features.to(device), codes.to(device), (weights / weights.mean()).to(device)
+
+        def loss(draw: Draw) -> Tensor:
+            return w[draw.rows] * F.cross_entropy(self.logits(x[draw.rows]), y[draw.rows], reduction="none")
+
+        o = self.options
+        budget = Budget(steps=o.steps, batch=min(o.batch, len(x)), rate=o.rate, weight_decay=o.weight_decay, ema=0.98)
+        phase = Phase(name="learner", terms=(Term(name="supervised", loss="supervised"),), budget=budget)
+        pools = {"all": torch.arange(len(x))}
+        self.train()
+        self.ctx.runtime.fit(Fitting(phase=phase, model=self, losses={"supervised": loss}, pools=pools, label="learner.conv"))
+        self.eval()
+
+    def predict(self, records: Any) -> Predictions:
+        """Classes with probabilities; the target column is not looked at."""
+        with torch.no_grad():
+            out = self.logits(self._features(records).to(self.ctx.runtime.device)).double().cpu()
+        return as_predictions(self.ctx.dataset, torch.softmax(out, 1).numpy())
+
+    def logits(self, features: Tensor) -> Tensor:
+        """[n, k] logits of soft features [n, l, d]."""
+        features = features if features.ndim == 3 else features.unsqueeze(-1)
+        out: Tensor = self.network(features.transpose(1, 2).float())
+        return out
+
+    def _features(self, records: Any) -> Tensor:
+        return self.ctx.codec.soft(self.ctx.codec.encode(records)).float()
+
+
+class Pool(nn.Module):
+    """The mean and the largest value over time of each channel, and where along the series its middle lies."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[b, c, l] -> [b, 3 c]."""
+        place = torch.linspace(-1, 1, x.shape[2], device=x.device, dtype=x.dtype)
+        return torch.cat([x.mean(2), x.amax(2), (x * place).mean(2)], 1)
+
+
+def classifier(width: int, classes: int, options: ConvOptions) -> nn.Module:
+    """Convolutions of growing reach, each halving time where there is enough, and one linear layer."""
+    layers: list[nn.Module] = []
+    for i in range(options.layers):
+        layers += [
+            nn.Conv1d(width, options.channels, options.kernel, padding=options.kernel // 2, stride=1 if i == 0 else 2),
+            nn.GroupNorm(1, options.channels),
+            nn.SiLU(),
+        ]
+        width = options.channels
+    return nn.Sequential(*layers, Pool(), nn.Dropout(options.dropout), nn.Linear(3 * width, classes))

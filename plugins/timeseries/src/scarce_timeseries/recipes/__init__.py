@@ -1,0 +1,1 @@
+"""Recipes of time series, as TOML files."""
