@@ -252,6 +252,24 @@ def priors_part(old: str) -> str:
     return table((*head, "floor"), cells)
 
 
+def text2data_part(old: str) -> str:
+    """The barrier and the other arms, as `make bench ONLY=text2data` kept them."""
+
+    def cell(row: dict[str, Any], name: str) -> str:
+        if f"{name} low" not in row:
+            return f"{row[name]:.3f}" if name in row else ""
+        verdict = "" if row["arm"] == "barrier" else f": {row[f'{name} verdict']}"
+        return f"{row[name]:.3f} [{row[f'{name} low']:.3f}, {row[f'{name} high']:.3f}]{verdict}"
+
+    cells = [
+        (r["data"], r["arm"], *(cell(r, n) for n in ("forgetting", "error", "correlation", "moved")), f"{r['gradients']:.0f}",
+         f"{r['cpu s']:.0f}") if "gradients" in r else (r["data"], r["arm"], "", cell(r, "error"), "", "", "", "")
+        for r in measured("text2data")
+    ]  # fmt: skip
+    head = ("data", "arm", "loss without condition / stage 1", "error asked to measured", "correlation", "weights moved")
+    return table((*head, "gradients", "CPU s of stage 2"), cells)
+
+
 PARTS: dict[str, dict[str, Callable[[str], str]]] = {
     "README.md": {"distributions": distributions_part},
     "core/README.md": {"components": components_part("scarce")},
@@ -260,6 +278,7 @@ PARTS: dict[str, dict[str, Callable[[str], str]]] = {
     "plugins/tldr/README.md": {"components": components_part("scarce-tldr")},
     "plugins/timeseries/README.md": {"components": components_part("scarce-timeseries")},
     "plugins/text2data/README.md": {"components": components_part("scarce-text2data")},
+    "docs/text2data.md": {"measured": text2data_part},
     "docs/tldr.md": {"measured": tldr_part, "parts": suite_part, "priors": priors_part},
     "docs/recipes.md": {"keys": recipe_part},
     "docs/plugins.md": {"roles": roles_part, "capabilities": glossary_part},

@@ -44,6 +44,12 @@ def my_table() -> pd.DataFrame:
     return pd.DataFrame({"age": age, "team": team, "city": city, "hours": hours, "joined": joined, "left": left})
 
 
+def my_prices() -> pd.DataFrame:
+    """400 days of one share's price."""
+    days = pd.date_range("2020-01-01", periods=400).strftime("%Y-%m-%d")
+    return pd.DataFrame({"date": days, "price": 100 + np.random.default_rng(1).normal(0, 1, 400).cumsum().round(2)})
+
+
 def quickly(raw, *, preset=None, overrides=()):
     """`resolve`, with the preset `test` where a command names none."""
     return resolve(raw, preset=preset or ("test" if "test" in raw.get("preset", {}) else None), overrides=overrides)
@@ -54,6 +60,8 @@ def workshop(tmp_path_factory):
     """A folder with my.csv and the run that pages speak of; the commands that were carried out in it."""
     folder, done = tmp_path_factory.mktemp("docs"), {FIRST}
     my_table().to_csv(folder / "my.csv", index=False)
+    my_prices().to_csv(folder / "prices.csv", index=False)
+    (folder / "asked.txt").write_text("a series: mean very high\na series: mean very low\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setattr(api, "resolve", quickly)

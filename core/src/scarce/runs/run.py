@@ -116,6 +116,7 @@ def obtain_generator(
     cost |= {
         "train_seconds": round(sum(f["seconds"] for f in facts.values()), 3),
         "train_cpu_seconds": round(sum(f["cpu_seconds"] for f in facts.values()), 3),
+        "phase_cpu_seconds": {name: round(f["cpu_seconds"], 3) for name, f in facts.items()},
         "prepare_seconds": round(time.monotonic() - began[0] - sum(f["seconds"] for f in facts.values()), 3),
         "parameters": parameter_count(model.base),
         "trainable": sum(model.base[n].numel() for n in trained) + sum(parameter_count(h.parameters()) for h in model.handles.values()),
