@@ -2,7 +2,7 @@
 
 Groups: tables (the default; the plan for <= 15 CPU seconds of training), tables-60 (for <= 60), train_step, sampling,
 priors (full against standard), tldr (BERT beside the MLP), suite (ranks of TL;DR's adapters on one table),
-text2data (the barrier beside other ways to fine-tune on few captions).
+text2data (the barrier beside other ways to fine-tune on few captions), text_step.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ sys.path.insert(0, str(HERE))
 GROUPS: dict[str, tuple[str, dict[str, Any]]] = {
     "tables": ("tables", {}), "tables-60": ("tables", {"budget": 60}), "train_step": ("train_step", {}), "sampling": ("sampling", {}),
     "priors": ("priors", {}), "tldr": ("tldr", {}), "suite": ("suite", {}),
-    "text2data": ("text2data", {}),
+    "text2data": ("text2data", {}), "text_step": ("text_step", {}),
 }  # fmt: skip
 
 

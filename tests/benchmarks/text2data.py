@@ -23,11 +23,13 @@ METRICS = {"forgetting": "forgetting_ratio", "error": "control_error", "correlat
 
 
 def settings() -> dict[str, Any]:
-    """What the benchmark sets of the recipe: arms, shorter stages, and the two evaluators that speak of control."""
+    """What the benchmark sets of the recipe: arms, a smaller network, shorter stages, the two evaluators that speak of control."""
     stage = {"name": "two-stage", "steps": STEPS}
     return {
-        "seeds": SEEDS, "arm": [{"name": name, "strategy": [stage, *more]} for name, more in ARMS.items()], "train.steps": 800,
-        "evaluator": [{"name": "controllability", "rows": 128}, {"name": "forgetting", "rows": 256, "draws": 8}], "learner": None,
+        "seeds": SEEDS, "arm": [{"name": name, "strategy": [stage, *more]} for name, more in ARMS.items()],
+        "train.steps": 800, "train.batch": 32,
+        "backbone.channels": 48,
+        "evaluator": [{"name": "controllability", "rows": 100}, {"name": "forgetting", "rows": 256, "draws": 8}], "learner": None,
         "generate.count": 64, "runtime.threads": 1,
     }  # fmt: skip
 

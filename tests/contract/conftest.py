@@ -37,6 +37,10 @@ role = "strategy"
 name = "toy-per-class"
 summary = "branches with adapters"
 [[component]]
+role = "strategy"
+name = "toy-pull"
+summary = "a measure and other samples"
+[[component]]
 role = "learner"
 name = "toy-learner"
 summary = "linear"
@@ -70,6 +74,7 @@ toy-dense = scarce_toys:DenseConditioner
 [scarce.strategies]
 toy-extra = scarce_toys:Extra
 toy-per-class = scarce_toys:PerClass
+toy-pull = scarce_toys:Pull
 [scarce.learners]
 toy-learner = scarce_toys:Learner
 [scarce.evaluators]

@@ -1,4 +1,4 @@
-"""The contract probe: the six things every later capability rests on, on 8x2 toy tables with tiny plugins."""
+"""The contract probe: the seven things every later capability rests on, on 8x2 toy tables with tiny plugins."""
 
 import json
 import math
@@ -148,3 +148,15 @@ def test_observers_see_and_change_nothing(toys, tmp_path):
     assert [m["value"] for m in plain["metrics"]] == [m["value"] for m in watched["metrics"]]
     name = "model/phases/train.safetensors"
     assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_g_a_strategy_measures_gradients_and_an_evaluator_looks_at_training(toys, tmp_path):
+    data = {"modality": "toy", "source": "toy", "labelled": 2}
+    generate = {"steps": 5, "prompt": "plain", "ratio": 2.0}
+    evaluator = [{"name": "toy-eval", "looks": True}]
+    out = run(toys, tmp_path / "r", data=data, strategy=[{"name": "toy-pull"}], generate=generate, evaluator=evaluator)
+    found = {m["name"]: m["value"] for m in out["metrics"] if m["name"] not in ("toy_accuracy",)}
+    assert (found["moved"], found["described"], found["phases"]) == (1.0, 8.0, 1.0)
+    assert found["learnt"] > 0
+    assert found["logged"] == len((tmp_path / "r" / "metrics.jsonl").read_text().splitlines())
+    assert out["counts"]["synthetic"] == 2 * out["counts"]["train"]

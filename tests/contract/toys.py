@@ -25,12 +25,14 @@ from scarce.contract import (
     Fitting,
     LearnerSpec,
     LifecycleSpec,
+    Measure,
     Metric,
     ModalitySpec,
     Options,
     Phase,
     Plan,
     Predictions,
+    Prompt,
     Space,
     State,
     StrategySpec,
@@ -106,6 +108,11 @@ class Table(ModalitySpec):
             return NumberCodec(self.read, self.make, json.loads((ctx.saved / "codec.json").read_text())["mean"])
         train = [self.read(r) for r in rows(ctx.dataset.part(ctx.dataset.rows("train")).records)]
         return NumberCodec(self.read, self.make, float(np.mean(train)))
+
+    @hookimpl
+    def modality_caption(self, ctx):
+        assert ctx.codec is not None
+        return [Caption(text=f"a is {a}", props={"a": float(a)}) for a in ctx.records["a"]]
 
     @hookimpl
     def modality_write(self, ctx):
@@ -209,6 +216,31 @@ class Extra(StrategySpec):
         return UpdateResult(gradients=mixed, state={"calls": calls}, log={"calls": float(calls)})
 
 
+class Pull(StrategySpec):
+    """(g) A measure with gradients on start weights, and a loss of other clean samples than the batch's."""
+
+    @hookimpl
+    def strategy_amend_plan(self, ctx):
+        assert (len(ctx.labelled), int(ctx.labelled.sum())) == (4, 2)
+        ctx.say("two of four rows are labelled")
+        phase = ctx.plan.phases[0]
+        far = Term(name="far", rows="labelled", loss=f"{ctx.path}:far")
+        before = (Measure(name="slope", owner=ctx.path),)
+        return ctx.plan.replace(phase.name, terms=(*phase.terms, far), before=before)
+
+    @hookimpl
+    def strategy_measure(self, ctx):
+        found = ctx.gradients(ctx.train, "null", 0)
+        assert found.keys() == ctx.parameters.keys()
+        assert float(ctx.loss(ctx.train, "null", 1)) > 0
+        return {name: g.detach() for name, g in found.items() if g is not None}
+
+    @hookimpl
+    def strategy_term(self, ctx):
+        assert any(name.startswith("slope.") and bool(g.abs().sum() > 0) for name, g in ctx.measures.items())
+        return ctx.denoise(ctx.condition, ctx.x0.with_(num=ctx.x0.num + 1))
+
+
 class Shift:
     """An adapter that adds a vector to a module's output."""
 
@@ -306,6 +338,7 @@ class Learner(LearnerSpec):
 class EvaluatorOptions(Options):
     student: Component["learner"] | None = None
     fail: bool = False
+    looks: bool = False
 
 
 class Evaluator(EvaluatorSpec):
@@ -321,9 +354,26 @@ class Evaluator(EvaluatorSpec):
             Metric(name="toy_accuracy", value=float(np.mean(p.values == truth)), source=source, direction="higher", n=len(truth))
             for source, p in ctx.predictions.items()
         ]
+        if self.options.looks:
+            found += self.look(ctx)
         if self.options.student is not None:
             found.append(Metric(name="has_student", value=float(hasattr(ctx.parts["student"], "learner_build"))))
         return found
+
+    def look(self, ctx):
+        """(g) What an evaluator learns of training: losses and weights after each phase, the log, and captions of any records."""
+        state = ctx.codec.encode(ctx.dataset.records)
+        condition = ctx.generator.encode_condition([Prompt(label="n")] * 8)
+        losses = {phase: ctx.generator.losses(state, condition, phase=phase, seed=4) for phase in ("base", "train")}
+        assert torch.equal(losses["train"], ctx.generator.losses(state, condition, phase="train", seed=4))
+        start, end = ctx.generator.weights("base"), ctx.generator.weights("train")
+        found = {
+            "moved": float(any(not torch.equal(start[name], end[name]) for name in start)),
+            "learnt": float((losses["base"] - losses["train"]).mean()), "logged": float(len(ctx.log)),
+            "described": float(len(ctx.describe(ctx.dataset.records))),
+            "phases": float(len(ctx.generator.plan.phases)),
+        }  # fmt: skip
+        return [Metric(name=name, value=value) for name, value in found.items()]
 
     @hookimpl
     def evaluator_draw(self, ctx):

@@ -26,12 +26,13 @@ def asked_prompts(dataset: Dataset, recipe: Recipe, assembly: Assembly, codec: C
     rows = dataset.rows("train")
     section = recipe.generate
     rng = np.random.default_rng(derive(recipe.seed, "prompts"))
+    total = section.count or max(1, round(section.ratio * len(rows)))
     if dataset.classes and "{}" in section.prompt:
-        counts = class_counts(train_counts(dataset), section.count or len(rows), section.per_class)
+        counts = class_counts(train_counts(dataset), total, section.per_class)
         labels = [value for value, n in zip(dataset.classes, counts, strict=True) for _ in range(n)]
         order = rng.permutation(len(labels))
         return [Prompt(label=labels[i], text=section.prompt.format(labels[i])) for i in order]
-    chosen = rng.permutation(np.resize(labelled_rows(dataset), section.count or len(rows)))
+    chosen = rng.permutation(np.resize(labelled_rows(dataset), total))
     return record_prompts(dataset, recipe, assembly, codec, chosen)
 
 

@@ -91,9 +91,10 @@ class Train(Options):
 
 
 class Generate(SamplerOptions):
-    """How many samples, of what, and how they are drawn. count None: as many as there are training rows."""
+    """How many samples, of what, and how they are drawn. count None: `ratio` for each training row."""
 
     count: int | None = Field(default=None, ge=1)
+    ratio: float = Field(default=1.0, gt=0)
     per_class: int | None = Field(default=None, ge=1)
     prompt: str = "{}"
     shard: int = Field(default=4096, ge=1)
