@@ -44,13 +44,13 @@ def read_records(section: Data, seed: int, assembly: Assembly, catalogue: Catalo
 
 
 def training_prompts(dataset: Dataset, recipe: Recipe, assembly: Assembly, codec: Codec) -> list[Prompt]:
-    """A prompt per record for training: nothing is asked of unlabelled and of test records, so nothing of them is embedded."""
-    known = dataset.labelled & (dataset.split != "test")
-    rows = np.flatnonzero(known)
-    out = [Prompt()] * len(dataset)
-    for row, prompt in zip(rows, record_prompts(dataset, recipe, assembly, codec, rows) if len(rows) else [], strict=True):
-        out[row] = prompt
-    return out
+    """A prompt per record for training; unlabelled and test records have no caption, so nothing of them is embedded."""
+    if "{}" in recipe.generate.prompt:
+        return record_prompts(dataset, recipe, assembly, codec)
+    rows = np.flatnonzero(dataset.labelled & (dataset.split != "test"))
+    asked = dict(zip(rows.tolist(), record_prompts(dataset, recipe, assembly, codec, rows), strict=True))
+    labels = dataset.target if dataset.task == "classification" and dataset.target is not None else np.full(len(dataset), None)
+    return [asked.get(row, Prompt(label=label)) for row, label in enumerate(labels)]
 
 
 def describer(recipe: Recipe, assembly: Assembly, codec: Codec) -> Callable[[Any], list[Caption]] | None:
