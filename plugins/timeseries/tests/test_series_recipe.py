@@ -49,6 +49,9 @@ def test_waves_without_a_target_given_from_memory_with_lengths_that_differ(tmp_p
     assert len({len(c) for c in made["series"]}) > 2
     codec = json.loads((run.folder / "model" / "codec" / "codec.json").read_text())
     assert codec["variable"] is True
+    assert [len(c) for c in run.sample(3, length=9)["series"]] == [9, 9, 9]
+    with pytest.raises(DataError, match=f"room for 1 to {codec['length']}"):
+        run.sample(3, length=40)
 
 
 def test_sinusoids_run_without_a_target(tmp_path):
