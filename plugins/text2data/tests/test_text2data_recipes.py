@@ -5,6 +5,7 @@ from importlib import metadata
 import numpy as np
 import pytest
 
+from scarce.errors import DataError
 from scarce.files import read_json
 from scarce.runs import api
 
@@ -34,6 +35,11 @@ def test_a_recipe_runs_from_captions_to_report(name, tmp_path):
     assert counts["labelled"] <= 0.11 * counts["train"]
     drawn = run.sample(3, prompt="mean high" if name != "table" else "Age is high", seed=2)
     assert len(drawn) == 3
+    if run.results.task == "classification":
+        target = run.results.data_card["target"]
+        assert drawn[target].isna().all()
+        with pytest.raises(DataError, match="follows texts, not classes"):
+            run.sample(2, where={target: str(run.results.data_card["classes"][0])})
     text = run.report.read_text(encoding="utf-8")
     assert "asked and measured" in text
     assert "Multiplier of the constraint" in text

@@ -57,22 +57,29 @@ class Run:
         """n finished records (a DataFrame for tables) that honour `where`; same seed, same records.
 
         where: {"left": "yes", "age": (30, 40), "city": ["Ulm", "Bonn"]}, or strings as on the command line. prompt: a text,
-        or several that are asked in turn. length: of every record, where lengths vary. Raises DataError for unknown
-        columns, unseen levels, empty ranges, empty prompts, and lengths that the generator has no room for.
+        or several that are asked in turn; a generator that follows captions alone gives records without a class. length: of
+        every record, where lengths vary. Raises DataError for unknown columns, unseen levels, empty ranges, empty prompts,
+        lengths that the generator has no room for, and a class asked of one that follows captions alone.
         """
         if n < 1:
             raise DataError(f"asked for {n} samples", hint="ask for at least 1")
         if self._open is None:
             self._open = open_generator(self.folder, read_catalogue())
-        generator, _, recipe = self._open
+        generator, assembly, recipe = self._open
         generator.runtime.progress = Progress(quiet=quiet)
         random = generator.runtime.derive(f"sample/{seed}")
         known, labels = generator.codec.known(parse_where(where), n, random % 2**31)
+        follows = "{}" in recipe.generate.prompt or any("cond:label" in row.provides for row in assembly.rows())
+        if labels is not None and not follows:
+            raise DataError("this generator follows texts, not classes", hint="name the class in --prompt, as captions of this run do")
         if labels is None:
             labels = self._labels(n, generator.classes)
         texts = asked_texts(prompt, recipe.generate.prompt, labels)
         prompts = [Prompt(label=v, text=t) for v, t in zip(labels, texts, strict=True)]
-        return generate(generator, prompts, seed=random, known=known, length=length)
+        records = generate(generator, prompts, seed=random, known=known, length=length)
+        if not follows and generator.classes and hasattr(records, "columns"):  # nobody reads a text for a class
+            records[read_json(children(self.folder)[0] / "data.json")["target"]] = None
+        return records
 
     def write(self, records: Any, path: Path) -> Path:
         """Write records of this run's modality; the suffix chooses the format."""
