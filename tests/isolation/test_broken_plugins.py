@@ -172,7 +172,7 @@ def test_info_shows_everything_and_unknown_names_are_plain_errors(crowded):
     for part in ("evaluator privacy", "scarce.parts.privacy:Privacy", "codec:vectors", "nearest", "int ≥ 0", "5"):
         assert part in done.stdout
     assert "claimed by" in crowded.run("-m", "scarce", "plugins", "info", "twin").stdout
-    for asked, said in (("privcy", "did you mean 'privacy'"), ("barrier", "pip install scarce-text2data")):
+    for asked, said in (("privcy", "did you mean 'privacy'"), ("resnet", "pip install scarce-images")):
         wrong = crowded.run("-m", "scarce", "plugins", "info", asked)
         assert wrong.returncode == 2
         assert wrong.stderr.startswith("error: ")
