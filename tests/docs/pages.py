@@ -215,14 +215,25 @@ def spread(value: float, low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f"{value:+.3f} [{low:+.3f}, {high:+.3f}]"
 
 
+def number(value: float | None, unit: str = "") -> str:
+    """A whole number, or a dash where nothing was counted."""
+    return f"{value:.0f}{unit}" if value is not None and value == value else "–"
+
+
 def tldr_part(old: str) -> str:
     """BERT and MLP on three tables, as `make bench ONLY=tldr` kept them."""
-    arms = {"bert": "BERT", "mlp": "MLP", "mlp-slow": "MLP, BERT's steps", "mlp-long": "MLP, as many CPU seconds"}
+    arms = {
+        "bert": "BERT",
+        "bert-3": "BERT, 3 rows per row",
+        "mlp": "MLP",
+        "mlp-slow": "MLP, BERT's steps",
+        "mlp-long": "MLP, as many CPU seconds",
+    }
     cells = [
         (r["table"], arms[r["arm"]], f"{r['score']:.3f} ± {r['sd']:.3f}", f"{r['real']:.3f}", f"{100 * r['of real']:.0f} %",
          "" if r["arm"] == "bert" else f"{spread(r['minus bert'], r['low'], r['high'])}: {r['verdict']}",
          f"{r['corr']:.3f} / {r['corr floor']:.3f}", f"{r['share']:.3f}", f"{r['attack']:.3f}", f"{r['c2st']:.2f}",
-         f"{r['rate']:g}", f"{r['trainable'] / 1000:.0f} k", f"{r['train cpu s']:.0f} + {r['sample cpu s']:.0f}")
+         f"{r['rate']:g}", number(r["trainable"] / 1000, " k"), f"{number(r['train cpu s'])} + {r['sample cpu s']:.0f}")
         for r in measured("tldr")
     ]  # fmt: skip
     head = ("table", "network", "synthetic", "real only", "of real", "minus BERT, 95 % interval", "correlation distance / floor")
