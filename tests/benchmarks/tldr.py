@@ -77,8 +77,8 @@ def measure(table: str) -> list[dict[str, Any]]:
                 "of real": score.value / real.value, "minus bert": gap.mean, "low": gap.low, "high": gap.high, "verdict": gap.verdict,
                 "corr": corr.value, "corr floor": corr.floor, "dcr / real": mean("dcr_median").value / mean("dcr_median").floor,
                 "share": share.value, "attack": mean("membership_auc").value, "c2st": mean("c2st_auc").value,
-                "seeds": len(score.values), "rate": read_recipe(made.get(arm, made["bert"]).folder)[0].train.rate, "trainable": cost["trainable"],
-                "train cpu s": cost["train_cpu_seconds"], "sample cpu s": cost["sample_cpu_seconds"],
+                "seeds": len(score.values), "rate": read_recipe(made.get(arm, made["bert"]).folder)[0].train.rate,
+                "trainable": cost["trainable"], "train cpu s": cost["train_cpu_seconds"], "sample cpu s": cost["sample_cpu_seconds"],
                 "ok": score.value >= 0.95 * real.value and corr.value <= 1.25 * corr.floor,
             }
         )  # fmt: skip
