@@ -1,8 +1,9 @@
 """`make bench [ONLY=group]`: measure a group, print its table, keep it with commit and machine. Resumable.
 
 Groups: tables (the default; the plan for <= 15 CPU seconds of training), tables-60 (for <= 60), train_step, sampling,
-priors (full against standard), tldr (BERT beside the MLP), suite (ranks of TL;DR's adapters on one table),
-text2data (the barrier beside other ways to fine-tune on few captions), text_step.
+priors (full against standard), tldr (BERT beside the MLP), suite (ranks of TL;DR's adapters on one table), weights (its
+pretrained weights beside random ones and the MLP), text2data (the barrier beside other ways to fine-tune on few captions),
+text_step (what a text adds to a training step).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ sys.path.insert(0, str(HERE))
 GROUPS: dict[str, tuple[str, dict[str, Any]]] = {
     "tables": ("tables", {}), "tables-60": ("tables", {"budget": 60}), "train_step": ("train_step", {}), "sampling": ("sampling", {}),
     "priors": ("priors", {}), "tldr": ("tldr", {}), "suite": ("suite", {}),
+    "weights": ("suite", {"factor": "backbone"}),
     "text2data": ("text2data", {}), "text_step": ("text_step", {}),
 }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""`tldr/suite` in its reduced form: one small table, 25 passes, every rank, five seeds.
+"""`tldr/suite` in its reduced form: one small table, 25 passes, every rank or every network, five seeds.
 
 The whole suite is `scarce sweep tldr/suite`. Kept under a cache folder, so an interrupted benchmark continues.
 """
@@ -20,11 +20,15 @@ from scarce.tools.sweep import results, run_sweep
 SEEDS, TABLE, PASSES = 5, "wine", 25
 
 
-def run() -> list[dict[str, Any]]:
+VARIED = {"rank": "16,2,4,8,rule", "backbone": "bert,bert-random-frozen,bert-random-trained,mlp"}
+
+
+def run(factor: str = "rank") -> list[dict[str, Any]]:
     """A row per point: score, correlation distance, trainable parameters, and the score per 10,000 of them."""
     root = Path(os.environ.get("SCARCE_CACHE", Path.home() / ".cache" / "scarce")) / "bench"
-    home = root / f"suite-{TABLE}-{file_hash(read_catalogue().recipe_path('tldr/suite'))[:8]}"
-    only = [f"table={TABLE}", "backbone=bert", "prior=full", "rank=16,2,4,8,rule"]
+    home = root / f"suite-{TABLE}-{factor}-{file_hash(read_catalogue().recipe_path('tldr/suite'))[:8]}"
+    fixed = {"table": TABLE, "backbone": "bert", "prior": "full", "rank": "16"}
+    only = [f"{name}={level}" for name, level in {**fixed, factor: VARIED[factor]}.items()]
     run_sweep("tldr/suite", only=only, set={"seeds": SEEDS, "train.epochs": PASSES}, out=home, quiet=True)
     found = [r for r in results(home) if r.status == "done"]
     rows = []

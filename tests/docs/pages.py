@@ -240,13 +240,17 @@ def tldr_part(old: str) -> str:
     return table((*head, "hold-out share", "attack AUC", "C2ST", "rate", "trainable", "CPU s"), cells)
 
 
-def suite_part(old: str) -> str:
-    """Backbone and rank on one table, as `make bench ONLY=suite` kept them."""
+def suite_part(group: str) -> Callable[[str], str]:
+    """Rank or network on one table, as `make bench ONLY=suite` and `ONLY=weights` kept them."""
+    return lambda old: _points(measured(group))
+
+
+def _points(rows: list[dict[str, Any]]) -> str:
     cells = [
         (r["point"], f"{r['score']:.3f} [{r['low']:.3f}, {r['high']:.3f}]", f"{r['corr']:.3f}", f"{r['share']:.3f}",
          f"{r['trainable'] / 1000:.1f} k", f"{r['score per 10k']:.4f} [{r['per 10k low']:.4f}, {r['per 10k high']:.4f}]",
          f"{r['train cpu s']:.1f}")
-        for r in measured("suite")
+        for r in rows
     ]  # fmt: skip
     head = ("point", "macro-F1, 95 % interval", "correlation distance", "hold-out share", "trainable", "score per 10,000 parameters")
     return table((*head, "training CPU s"), cells)
@@ -290,7 +294,7 @@ PARTS: dict[str, dict[str, Callable[[str], str]]] = {
     "plugins/timeseries/README.md": {"components": components_part("scarce-timeseries")},
     "plugins/text2data/README.md": {"components": components_part("scarce-text2data")},
     "docs/text2data.md": {"measured": text2data_part},
-    "docs/tldr.md": {"measured": tldr_part, "parts": suite_part, "priors": priors_part},
+    "docs/tldr.md": {"measured": tldr_part, "parts": suite_part("suite"), "weights": suite_part("weights"), "priors": priors_part},
     "docs/recipes.md": {"keys": recipe_part},
     "docs/plugins.md": {"roles": roles_part, "capabilities": glossary_part},
     "docs/hooks.md": {"hooks": hooks_part},
