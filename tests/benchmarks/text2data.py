@@ -47,8 +47,7 @@ def measure(data: str) -> list[dict[str, Any]]:
             row |= {short: found.value, f"{short} low": found.low, f"{short} high": found.high, f"{short} verdict": gap.verdict}
             row |= {f"{short} minus barrier": gap.mean, f"{short} minus low": gap.low, f"{short} minus high": gap.high}
         own = [c for c in children if c.arm == arm]
-        share = [m["value"] for c in own for m in c.metrics if m["name"] == "gradient_evaluations"]
-        row |= {"gradients": float(np.mean(share)), "cpu s": float(np.mean([c.cost["phase_cpu_seconds"]["finetune"] for c in own]))}
+        row |= {"cpu s": float(np.mean([c.cost["phase_cpu_seconds"]["finetune"] for c in own]))}
         out.append({**row, "ok": row["forgetting"] <= 1.15 if arm == "barrier" else None})
     nearest = find(rows, "control_error", "retrieval", "barrier")
     assert nearest is not None

@@ -276,13 +276,11 @@ def text2data_part(old: str) -> str:
         verdict = "" if row["arm"] == "barrier" else f": {row[f'{name} verdict']}"
         return f"{row[name]:.3f} [{row[f'{name} low']:.3f}, {row[f'{name} high']:.3f}]{verdict}"
 
-    cells = [
-        (r["data"], r["arm"], *(cell(r, n) for n in ("forgetting", "error", "correlation", "moved")), f"{r['gradients']:.0f}",
-         f"{r['cpu s']:.0f}") if "gradients" in r else (r["data"], r["arm"], "", cell(r, "error"), "", "", "", "")
-        for r in measured("text2data")
-    ]  # fmt: skip
+    names = ("forgetting", "error", "correlation", "moved")
+    rows = measured("text2data")
+    cells = [(r["data"], r["arm"], *(cell(r, n) for n in names), f"{r['cpu s']:.0f}" if "cpu s" in r else "") for r in rows]
     head = ("data", "arm", "loss without condition / stage 1", "error asked to measured", "correlation", "weights moved")
-    return table((*head, "gradients", "CPU s of stage 2"), cells)
+    return table((*head, "CPU s of stage 2"), cells)
 
 
 PARTS: dict[str, dict[str, Callable[[str], str]]] = {

@@ -7,6 +7,7 @@ from dataclasses import field
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from scarce.contract.frozen import Frozen
@@ -58,9 +59,11 @@ class Condition(Frozen, kw_only=False):
 
 
 def stack(conditions: Sequence[Condition]) -> Condition:
-    """Conditions one after another as one batch; all must have one token length."""
-    first = conditions[0]
+    """Conditions one after another as one batch; shorter ones get masked tokens at their end."""
+    first, longest = conditions[0], max(c.tokens.shape[1] for c in conditions)
+    tokens = [F.pad(c.tokens, (0, 0, 0, longest - c.tokens.shape[1])) for c in conditions]
+    masks = [F.pad(c.mask, (0, longest - c.mask.shape[1])) for c in conditions]
     pooled = None if first.pooled is None else torch.cat([c.pooled for c in conditions if c.pooled is not None])
     labels = None if first.labels is None else torch.cat([c.labels for c in conditions if c.labels is not None])
     extra = {k: torch.cat([c.extra[k] for c in conditions]) for k in first.extra}
-    return Condition(torch.cat([c.tokens for c in conditions]), torch.cat([c.mask for c in conditions]), pooled, extra, labels)
+    return Condition(torch.cat(tokens), torch.cat(masks), pooled, extra, labels)

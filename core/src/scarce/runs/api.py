@@ -73,7 +73,7 @@ class Run:
         if labels is not None and not follows:
             raise DataError("this generator follows texts, not classes", hint="name the class in --prompt, as captions of this run do")
         if labels is None:
-            labels = self._labels(n, generator.classes)
+            labels = self._labels(n, generator.classes) if follows else [None] * n
         texts = asked_texts(prompt, recipe.generate.prompt, labels)
         prompts = [Prompt(label=v, text=t) for v, t in zip(labels, texts, strict=True)]
         records = generate(generator, prompts, seed=random, known=known, length=length)

@@ -191,7 +191,7 @@ def judge(
         dataset=dataset, codec=codec, samples={k: p.records for k, p in parts.items()}, predictions=predictions,
         targets={k: p.target if len(p.target) else None for k, p in parts.items()}, runtime=runtime,
         seed=runtime.derive("evaluate") % 2**31, expected=len(synthetic.records), generator=generator,
-        learner=job.recipe.learner.name if job.recipe.learner else "", describe=describer(job.recipe, assembly, codec),
+        learner=job.recipe.learner.name if job.recipe.learner else "", describe=describer(job.recipe, assembly, generator.codec),
         log=read_lines(job.folder / "metrics.jsonl"),
     )  # fmt: skip
     metrics, figures = evaluate(ctx, assembly, runtime)

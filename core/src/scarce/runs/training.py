@@ -126,6 +126,7 @@ def train_phase(model: Model, process: Process, data: Material, phase: Phase, ru
     losses = Losses(model, process, data, phase, runtime)
     losses.parameters = parameters
     pools = data.pools(phase, model.conditions.classes)
+    model.module.eval()  # measures are taken without dropout, whether the phase before was trained just now or read
     for measure in phase.before:
         ctx = MeasureContext(
             name=measure.name, model=model.module, parameters=parameters, loss=losses.mean, gradients=losses.gradients,

@@ -52,7 +52,7 @@ class Loop:
         self.losses: dict[str, float] = {}
         self.sums: dict[str, Tensor] = {}
         self.best, self.stale, self.best_bag = math.inf, 0, dict[str, Tensor]()
-        self.good = self.weights.copy()
+        self.good, self.good_state = self.weights.copy(), dict(self.state)
         self.log: dict[str, float] = {}
 
     def _draw_name(self, term: Term) -> str:
@@ -129,7 +129,7 @@ class Loop:
         norms = torch._foreach_norm([p.detach() for p in self.weights.tensors])
         if all(math.isfinite(v) for v in (*means.values(), *map(float, norms))):
             self.losses = means
-            self.good = self.weights.copy()
+            self.good, self.good_state = self.weights.copy(), dict(self.state)
             self.good_step = self.step
             return True
         if self.attempt >= ROLLBACKS:
@@ -138,6 +138,7 @@ class Loop:
         event = "loss not finite: back to the last good step at half the rate"
         self.events.append({"step": self.step, "event": event, "to": self.good_step})
         self.weights.load(self.good)
+        self.state = dict(self.good_state)
         self.step, self.attempt, self.factor = self.good_step, self.attempt + 1, self.factor / 2
         return False
 
@@ -172,7 +173,7 @@ class Loop:
         self.state = {k[2:]: v for k, v in tensors.items() if k.startswith("s/")}
         self.best_bag = {k[5:]: v for k, v in tensors.items() if k.startswith("best/")}
         vars(self).update(facts)
-        self.good, self.good_step = self.weights.copy(), self.step
+        self.good, self.good_state, self.good_step = self.weights.copy(), dict(self.state), self.step
 
     def finish(self) -> None:
         """Leave the best weights, or the running average, in the model."""

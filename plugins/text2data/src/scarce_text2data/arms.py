@@ -50,10 +50,10 @@ class Augment(StrategySpec):
 
     @hookimpl
     def strategy_amend_plan(self, ctx: PlanContext) -> Plan:
-        """Every leaf's loss on augmented rows."""
+        """Every leaf's loss of rows with their conditions, on augmented rows."""
         plan = ctx.plan
         for leaf in plan.leaves():
-            terms = tuple(t.with_(loss=f"{ctx.path}:augment") if t.loss == "denoise" else t for t in leaf.terms)
+            terms = tuple(t.with_(loss=f"{ctx.path}:augment") if t.loss == "denoise" and t.condition != "null" else t for t in leaf.terms)
             plan = plan.replace(leaf.name, terms=terms)
         return plan
 

@@ -62,7 +62,9 @@ class TextTokens(nn.Module):
         """tokens [b, l, width], zero where there is no word; mask [b, l]; pooled [b, width], of the mean state."""
         device = self.project.weight.device
         self.bank = self.bank.to(device)
-        states, n = self.bank[inputs.to(device)].to(self.project.weight.dtype), self.lengths.to(device)[inputs.to(device)]
+        n = self.lengths.to(device)[inputs.to(device)]
+        longest = int(n.max()) if len(n) else 1  # of this batch: what else is in the bank must not change a bit of it
+        states = self.bank[inputs.to(device), :longest].to(self.project.weight.dtype)
         mask = torch.arange(states.shape[1], device=device) < n[:, None]
         given = (inputs.to(device) > 0)[:, None]
         tokens = self.project(states) * (mask & given).unsqueeze(2)

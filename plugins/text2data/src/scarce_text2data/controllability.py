@@ -39,8 +39,11 @@ class Controllability(EvaluatorSpec):
             reason = "prompts are no captions: set generate.prompt to a caption style of the modality"
             return [Metric(name="control_error", value=math.nan, error=reason)]
         asked, names, measured = self._ask(ctx)
+        if not names:
+            return [Metric(name="control_error", value=math.nan, error="captions speak of no number that differs between test records")]
         rng = np.random.default_rng(ctx.seed)
-        shuffled = {name: _mae(asked[name], rng.permutation(asked[name])) for name in names}
+        present = {name: asked[name][np.isfinite(asked[name])] for name in names}
+        shuffled = {name: _mae(values, rng.permutation(values)) for name, values in present.items()}
         out = []
         for source, got in measured.items():
             made = partial(Metric, source=source, n=len(next(iter(asked.values()))))
@@ -84,7 +87,10 @@ class Controllability(EvaluatorSpec):
         known = known[data.labelled[known]]
         library = [c.props for c in ctx.describe(take(data.records, known))]
         asked_props, got = [c.props for c in captions], [c.props for c in ctx.describe(samples)]
-        names = [n for n in dict.fromkeys(n for p in asked_props for n in p) if np.nanstd(_column(asked_props, n)) > 0]
+        told = data.target_name if data.task == "classification" else None  # a sample's class is what was asked, by construction
+        names = [n for n in dict.fromkeys(n for p in asked_props for n in p) if n != told and np.nanstd(_column(asked_props, n)) > 0]
+        if not names:
+            return {}, [], {}
         asked = {n: _column(asked_props, n) for n in names}
         nearest = [library[i] for i in _nearest(asked, {n: _column(library, n) for n in names})]
         measured = {"synthetic": got, "retrieval": nearest}

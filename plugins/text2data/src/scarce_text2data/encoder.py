@@ -40,7 +40,7 @@ class Encoder:
 
     def __init__(self, tokenizer: Any, network: Any, longest: int) -> None:
         self.tokenizer, self.network, self.longest = tokenizer, network.eval().requires_grad_(False), longest
-        self.width = int(network.get_input_embeddings().embedding_dim)
+        self.width = int(network.config.hidden_size)
         self._kept: dict[tuple[str, int], Tensor] = {}
 
     def encode(self, texts: Sequence[str], most: int, say: Callable[[str], None]) -> list[Tensor]:

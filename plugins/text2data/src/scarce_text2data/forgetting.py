@@ -40,7 +40,7 @@ class Forgetting(EvaluatorSpec):
         self._losses = np.concatenate([found.mean(0) for found in losses.values()])
         after = float(np.mean([found.mean() for found in losses.values()]))
         n = int(next(iter(losses.values())).shape[1])
-        evaluations = sum(phase.budget.steps * _backward_passes(phase) for phase in generator.plan.phases)
+        evaluations = sum(phase.budget.steps * len(phase.terms) for phase in generator.plan.phases)  # one backward pass per term
         out = [
             Metric(name="unconditional_loss", value=after, direction="lower", n=n),
             Metric(name="loss_kurtosis", value=float(stats.kurtosis(self._losses)), direction="none", n=len(self._losses)),
@@ -67,15 +67,10 @@ class Forgetting(EvaluatorSpec):
         """[draws, n] losses of held-out records without condition, under draws that are the same for every phase."""
         rows = ctx.dataset.rows("validation", "test")
         rows = np.sort(np.random.default_rng([ctx.seed, 6]).permutation(rows)[: self.options.rows])
-        state = ctx.codec.encode(take(ctx.dataset.records, rows))
+        state = generator.codec.encode(take(ctx.dataset.records, rows))
         nothing = generator.encode_condition([Prompt()] * len(rows))
         seeds = [ctx.runtime.derive("forgetting", i) for i in range(self.options.draws)]
         return np.stack([generator.losses(state, nothing, phase=phase, seed=seed).double().numpy() for seed in seeds])
-
-
-def _backward_passes(phase: Phase) -> int:
-    """Gradients per step: one of the weighted sum, or one per term where an update rule combines them."""
-    return 1 if phase.update == "sum" else len(phase.terms)
 
 
 def _distance(generator: Generator, leaf: Phase) -> float:

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from scarce.contract import PlanContext, State
 
-MOST = 5.0  # standard errors: one channel in two million of a random subset
+MOST = 5.0  # standard errors: one number in two million of a random subset, about one level in a thousand
+EXPECTED = 5.0  # labelled rows of a level, below which it is not compared
 
 
 def features(state: State, levels: tuple[int, ...]) -> Tensor:
@@ -27,7 +28,8 @@ def largest_shift(x: Tensor, labelled: Tensor) -> tuple[float, int]:
     if not 1 < m < n:
         return 0.0, 0
     error = x.std(0) * math.sqrt((1 / m) * (1 - m / n))
-    z = torch.where(error > 0, (x[labelled].mean(0) - x.mean(0)).abs() / error.clamp(min=1e-12), torch.zeros(()).double())
+    rare = ((x >= 0) & (x <= 1)).all(0) & (torch.minimum(x.mean(0), 1 - x.mean(0)) * m < EXPECTED)  # far from a normal law
+    z = torch.where((error > 0) & ~rare, (x[labelled].mean(0) - x.mean(0)).abs() / error.clamp(min=1e-12), torch.zeros(()).double())
     return float(z.max()), int(z.argmax())
 
 

@@ -27,10 +27,11 @@ class TwoStage(StrategySpec):
 
     @hookimpl
     def strategy_amend_plan(self, ctx: PlanContext) -> Plan:
-        """The one phase becomes `pretrain` and `finetune`; PlanError without labelled rows, or after a strategy with branches."""
-        if len(ctx.plan.phases) != 1:
-            names = ", ".join(p.name for p in ctx.plan.phases)
-            raise PlanError(f"{ctx.path}: two-stage begins from one phase, not {names}", hint="name two-stage before other strategies")
+        """The one phase becomes `pretrain` and `finetune`; PlanError without labelled rows, or after a strategy that added to it."""
+        if len(ctx.plan.phases) != 1 or len(ctx.plan.phases[0].terms) != 1:
+            found = ", ".join(f"{p.name} ({', '.join(t.name for t in p.terms)})" for p in ctx.plan.phases)
+            what = f"{ctx.path}: two-stage begins from one phase with one term, not {found}"
+            raise PlanError(what, hint="name two-stage before other strategies")
         if ctx.n_labelled == 0:
             what = f"{ctx.path}: there are no labelled training rows, so nothing can be controlled"
             raise PlanError(what, hint="--set data.labelled=0.1, or label some records")
@@ -59,7 +60,7 @@ class Barrier(StrategySpec):
             if leaf.start == BASE and not leaf.adapters:
                 ctx.say(f"note: {ctx.path} bounds the loss of phase '{leaf.name}' by that of its base, which no phase has trained")
             labelled = self.options.constraint_rows == "labelled"
-            shared = next((t.name for t in leaf.terms if t.rows == "labelled"), leaf.terms[0].name) if labelled else None
+            shared = next((t.name for t in leaf.terms if t.rows == "labelled"), None) if labelled else None
             term = Term(name=CONSTRAINT, rows=self.options.constraint_rows, condition="null", same_draw_as=shared)
             before = (*leaf.before, Measure(name="xi", owner=ctx.path))
             plan = plan.replace(leaf.name, terms=(*leaf.terms, term), before=before, update=ctx.path)
