@@ -126,6 +126,19 @@ def test_non_finite_losses_go_back_at_half_the_rate_and_resume_repeats_it(tmp_pa
     assert resumed.events == fitted.events
 
 
+def test_the_state_of_an_update_rule_goes_back_with_the_weights():
+    def counting(ctx):
+        count = ctx.state.get("count", torch.zeros(())) + torch.tensor(ctx.losses["denoise"]) * 0 + 1
+        return UpdateResult(gradients=ctx.gradients["denoise"], state={"count": count})
+
+    poison = generator(5, "draw0/p/denoise", 30).initial_seed()
+    net, loss, phase = problem()
+    asked = fitting(net, lambda d: loss(d) * (math.nan if d.generator.initial_seed() == poison else 1.0), phase.with_(update="rule"))
+    fitted = runtime().fit(asked.with_(update=counting))
+    assert [e["to"] for e in fitted.events] == [20]
+    assert float(fitted.state["count"]) == fitted.steps
+
+
 def test_a_loss_that_stays_non_finite_is_one_clear_error():
     net, loss, phase = problem()
     with pytest.raises(TrainingError, match="not finite"):

@@ -11,6 +11,7 @@ from scarce.errors import DataError, RecipeError
 from scarce_tabular.baselines import table_baselines
 from scarce_tabular.caption import captions
 from scarce_tabular.draw import draw_columns
+from scarce_tabular.fields import Number
 from scarce_tabular.fitting import fit_codec
 from scarce_tabular.load import load_table
 from scarce_tabular.write import write_table
@@ -121,6 +122,14 @@ def test_captions_say_what_is_there_and_carry_the_numbers():
     assert captions(CaptionContext(records=frame, style="binned", seed=0))[1].text.startswith("age is very high, gap is")
     with pytest.raises(RecipeError, match="not 'poem'"):
         captions(CaptionContext(records=frame, style="poem", seed=0))
+
+
+def test_words_for_amounts_are_those_of_the_training_rows():
+    train, _, _, codec = baselines(mixed())
+    name = next(f.column.name for f in codec.fields if isinstance(f, Number) and f.column.kind == "float")
+    high = train.assign(**{name: train[name].max()})
+    alone = captions(CaptionContext(records=high[[name]].head(3), style="binned", seed=0, codec=codec))
+    assert {c.text for c in alone} == {f"{name} is very high"}
 
 
 def test_every_learnt_column_is_drawn():

@@ -161,6 +161,14 @@ def test_labels_of_one_kind_of_row_are_said_to_be_biased(recipe, tmp_path, capsy
     assert "no random subset: the mean of 'age'" in capsys.readouterr().err
 
 
+def test_a_table_without_numbers_has_no_control_to_measure(recipe, tmp_path):
+    frame = people()[["team", "left"]].assign(city=np.random.default_rng(1).choice(["Ulm", "Bonn"], 400))
+    generate = {**RECIPE["generate"], "prompt": "binned"}
+    path = recipe(conditioner=[{"name": "words"}], generate=generate, evaluator=[{"name": "controllability", "rows": 20}])
+    failed = next(m for m in carry_out(path, tmp_path / "run", data=frame).metrics if m["name"] == "control_error")
+    assert "no number" in failed["error"]
+
+
 def test_control_needs_captions_and_says_so(recipe, tmp_path):
     run = carry_out(recipe(), tmp_path / "run", evaluator=[{"name": "controllability"}])
     failed = next(m for m in run.metrics if m["name"] == "control_error")

@@ -7,7 +7,8 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import BertConfig, BertModel, CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast, T5Config, T5EncoderModel
 
-from scarce.contract import ConditionerContext, Prompt
+from scarce.contract import Condition, ConditionerContext, Prompt
+from scarce.contract.condition import stack
 from scarce.errors import PluginError, RecipeError
 from scarce.runtime.runtime import SharedRuntime
 from scarce_text2data import encoder
@@ -62,6 +63,19 @@ def test_a_text_means_the_same_alone_and_beside_others(folder):
     beside = tokens(tokens.prepare([Prompt(text="a series with high frequency and low mean"), Prompt(text="high mean")]))
     assert torch.allclose(alone.tokens[0], beside.tokens[1, : alone.tokens.shape[1]], atol=2e-3)
     assert torch.allclose(alone.pooled[0], beside.pooled[1], atol=2e-3)
+
+
+def test_what_else_is_in_the_bank_changes_no_bit(folder):
+    tokens = built(folder)
+    places = tokens.prepare([Prompt(text="high mean"), Prompt(text="low")])
+    before = tokens(places)
+    tokens.prepare([Prompt(text="a series with high frequency and low mean and high mean")])
+    after = tokens(places)
+    assert torch.equal(before.tokens, after.tokens)
+    assert torch.equal(before.pooled, after.pooled)
+    longer = tokens(tokens.prepare([Prompt(text="a series with high mean")]))
+    both = stack([Condition(e.tokens, e.mask, e.pooled) for e in (before, longer)])
+    assert (both.tokens.shape[1], both.mask.sum(1).tolist()) == (6, [3, 2, 6])
 
 
 def test_what_was_embedded_is_not_embedded_again(folder, monkeypatch):
