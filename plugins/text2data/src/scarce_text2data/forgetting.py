@@ -30,7 +30,7 @@ class Forgetting(EvaluatorSpec):
         """`forgetting_ratio`, `unconditional_loss`, `weight_distance`, `loss_kurtosis`, `gradient_evaluations`.
 
         The kurtosis is the excess one of per-record losses: a sub-Gaussian loss, which the published bound supposes, has
-        none above 0. Branches (one leaf per class) are averaged.
+        none above 0. Branches that answer one class each answer no prompt without a class: their run has a failed row here.
         """
         generator = ctx.generator
         if generator is None:
