@@ -70,12 +70,19 @@ class Catalogue:
 
     def recipe_path(self, name: str) -> Path:
         """Where the packaged recipe's TOML file is; raises PluginError when there is none."""
-        row = self.find("recipe", name)
+        return self._file("recipe", name)
+
+    def generator_path(self, name: str) -> Path:
+        """The folder of a packaged generator, laid out as a run's; raises PluginError when there is none."""
+        return self._file("generator", name).parent
+
+    def _file(self, role: str, name: str) -> Path:
+        row = self.find(role, name)
         try:
             return resource(row.target)
         except Malformed as err:
             hint = f"pip install --force-reinstall {row.distribution}"
-            raise PluginError(f"recipe '{name}' of {row.distribution} {row.version}: {err}", hint=hint) from err
+            raise PluginError(f"{role} '{name}' of {row.distribution} {row.version}: {err}", hint=hint) from err
 
     def installable(self) -> Mapping[str, list[dict[str, Any]]]:
         """Known distributions that are not installed -> their parts (role, name, provides), from an index inside the core."""
@@ -190,7 +197,7 @@ def _flaw(role: str, name: str, entry: metadata.EntryPoint | None, part: Compone
         return f"the manifest describes it, but no entry point '{name}' in group '{ROLES[role].group}' names its target"
     if ROLES[role].declared and part is None:
         return f"entry point '{name}' in group '{ROLES[role].group}' has no [[component]] in the manifest"
-    if role != "recipe" and not TARGET.fullmatch(entry.value):
+    if role not in ("recipe", "generator") and not TARGET.fullmatch(entry.value):
         return f"target '{entry.value}' must look like 'module:Name'"
     return ""
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 from scarce.cli.common import parser, show, table
+from scarce.errors import RecipeError
 
 
 def main(argv: list[str]) -> None:
@@ -10,13 +14,13 @@ def main(argv: list[str]) -> None:
     text = "Show the phases a recipe will train; nothing is trained. --json prints the resolved recipe and the plan."
     asked = parser("plan", text, "recipe", "--data", "--set", "--preset", "--json").parse_args(argv)
     from scarce.catalogue import read_catalogue
-    from scarce.contract.contexts import CodecContext
     from scarce.runs.assembly import assemble
-    from scarce.runs.building import build_model
     from scarce.runs.folder import plain
-    from scarce.runs.loading import load_data
-    from scarce.runs.planning import make_plan, rows
+    from scarce.runs.loading import load_data, make_codec
+    from scarce.runs.parents import codec_parent
+    from scarce.runs.planning import rows
     from scarce.runs.recipe import data_overrides, find_recipe, parse_set, resolve
+    from scarce.runs.run import Job, prepare
     from scarce.runtime.runtime import SharedRuntime
 
     catalogue = read_catalogue()
@@ -25,9 +29,12 @@ def main(argv: list[str]) -> None:
     recipe = resolve(raw, preset=asked.preset, overrides=overrides)
     assembly = assemble(recipe, catalogue, name="data")
     dataset = load_data(recipe, assembly, catalogue)
-    codec = assembly.scope.modality_codec(CodecContext(dataset=dataset, seed=recipe.seed))
     runtime = SharedRuntime(seed=recipe.seed, options=recipe.runtime)
-    plan = make_plan(recipe, build_model(recipe, assembly, codec, dataset, runtime, {}), dataset, codec)
+    with TemporaryDirectory() as folder:
+        codec = make_codec(dataset, assembly, recipe, Path(folder), codec_parent(recipe, catalogue))
+        if recipe.generator.source is not None and not recipe.strategy:
+            raise RecipeError(f"nothing is trained: {recipe.generator.source} is used as it is", hint="scarce run RECIPE")
+        plan = prepare(Job(recipe, Path(folder), catalogue), dataset, codec, assembly, runtime).model.plan
     counts = ", ".join(f"{name} {len(dataset.rows(name))}" for name in ("train", "validation", "test"))
     found = rows(plan)
     lines = [f"{dataset.name}: {len(dataset)} rows ({counts}), target {dataset.target_name or 'none'}, {recipe.seeds} seed(s)"]

@@ -85,6 +85,7 @@ class BaselineContext(DataContext):
 class BackboneContext(Frozen):
     """backbone_build. The space to denoise, the width of condition tokens, and the classes if any.
 
+    condition_width is 1 where the recipe names no conditioner. codec: the modality's own, for a `Bundle` to build on.
     saved: what the module's `config_json()` said when the run was trained, if it has one; weights follow from the run.
     """
 
@@ -95,6 +96,7 @@ class BackboneContext(Frozen):
     runtime: Runtime
     saved: Mapping[str, Any] | None = None
     parts: Mapping[str, Any] = field(default_factory=dict)
+    codec: Codec | None = None
 
 
 class ConditionerContext(Frozen):

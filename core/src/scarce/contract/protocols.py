@@ -58,8 +58,29 @@ class Backbone(Protocol):
         """num: [b, *shape, width] prediction, cat: [b, *shape, sum K] logits; t: [b] int64 step."""
 
 
+class Bundle(Frozen):
+    """What one checkpoint brings beside its network: a role that the recipe leaves out comes from here.
+
+    network: see `Backbone`; conditioner: see `Conditioner`, None when the recipe must name one; codec: of what the network
+    denoises, built around the modality's own, None for that one; diffusion: keys of a recipe's `[diffusion]` that the
+    checkpoint was trained under, which no recipe can change; source, sha256: where its weights are and what they hash to -
+    a run keeps those two instead of a copy, and reads the weights from there again.
+    """
+
+    network: torch.nn.Module
+    conditioner: torch.nn.Module | None = None
+    codec: Codec | None = None
+    diffusion: Mapping[str, Any] = field(default_factory=dict)
+    source: str = ""
+    sha256: str = ""
+
+
 class Conditioner(Protocol):
-    """A torch module that turns prompts into tokens; the core joins several and owns their NULL."""
+    """A torch module that turns prompts into tokens; the core joins several and owns their NULL.
+
+    A checkpoint's own NULL (the empty text of Stable Diffusion) is a buffer `nothing`, [1, ...] inputs of `forward`; with
+    one, dropped rows are embedded from it, by the weights of the moment.
+    """
 
     width: int
 
@@ -119,7 +140,21 @@ class DifferentiableLearner(Learner, Protocol):
     """A learner through which gradients pass."""
 
     def logits(self, features: Tensor) -> Tensor:
-        """[n, k] logits of `Codec.soft` features [n, ...]."""
+        """[n, k] logits of `Codec.soft` features [n, ...], as in use: no dropout, no batch statistics."""
+
+
+class FeatureLearner(DifferentiableLearner, Protocol):
+    """A learner whose penultimate layer can be read (`learner:features`)."""
+
+    def embed(self, features: Tensor) -> Tensor:
+        """[n, d] inputs of the last linear layer, of `Codec.soft` features [n, ...]; differentiable."""
+
+
+class StochasticLearner(DifferentiableLearner, Protocol):
+    """A learner that can make several different passes (`learner:stochastic`)."""
+
+    def passes(self, features: Tensor, count: int, seed: int) -> Tensor:
+        """[count, n, k] logits with dropout on; equal seeds, equal masks, so gradients can be compared."""
 
 
 class Draw(Frozen):

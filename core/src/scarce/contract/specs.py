@@ -19,7 +19,7 @@ from scarce.contract import contexts as c
 from scarce.contract.condition import Caption
 from scarce.contract.dataset import Dataset
 from scarce.contract.plan import Plan
-from scarce.contract.protocols import AdapterHandle, Codec, Learner
+from scarce.contract.protocols import AdapterHandle, Bundle, Codec, Learner
 from scarce.contract.results import Figure, Metric
 
 hookimpl = pluggy.HookimplMarker("scarce")
@@ -61,8 +61,8 @@ class ModalitySpec(Protocol):
 class BackboneSpec(Protocol):
     """Which network denoises."""
 
-    def backbone_build(self, ctx: c.BackboneContext) -> torch.nn.Module:
-        """A module with the call of `protocols.Backbone`; built under a named seed."""
+    def backbone_build(self, ctx: c.BackboneContext) -> torch.nn.Module | Bundle:
+        """A module with the call of `protocols.Backbone`, or all that a checkpoint brings; built under a named seed."""
 
 
 @_hookspecs

@@ -27,6 +27,7 @@ class Process(nn.Module):
     """
 
     table: Tensor
+    weights: Tensor
     bounds: Tensor
     coordinates: Tensor
     sizes: Tensor
@@ -36,7 +37,7 @@ class Process(nn.Module):
         super().__init__()
         self.space, self.options = space, options
         self.axis = 1 if space.layout == "image" else -1
-        table = schedules.levels(options.schedule, options.steps)
+        table = schedules.levels(options.schedule, options.steps, options.shift)
         self._levels = [Level(*row) for row in table.tolist()]
         whitens = options.prior == "diagonal" or space.layout == "vector"
         kind, self.n_classes = options.prior if whitens and space.width else "standard", n_classes
@@ -45,7 +46,9 @@ class Process(nn.Module):
         bounds = torch.tensor([float("inf") if c is None else c for c in space.clips])
         coordinates = [float(b.kind == "coordinates") for b in space.blocks if b.kind != "categorical" for _ in range(b.size)]
         self.bounded, self.centred = bool(torch.isfinite(bounds).any()), any(coordinates)
+        weights = schedules.loss_weights(options.weighting, options.target, table)
         self.register_buffer("table", table.float(), persistent=False)
+        self.register_buffer("weights", weights.float(), persistent=False)
         self.register_buffer("bounds", bounds, persistent=False)
         self.register_buffer("coordinates", torch.tensor(coordinates), persistent=False)
         self.register_buffer("sizes", torch.zeros(n_sizes, dtype=torch.int64))
@@ -111,7 +114,7 @@ class Process(nn.Module):
             if self.space.width:
                 p, q = schedules.coefficients(self.options.target, a, s)
                 error = self.project(predicted.num.float(), x0.mask) - (p * w0 + q * eps)
-                total = total + self._mean(error**2, x0.mask, self.axis)
+                total = total + self.weights[t] * self._mean(error**2, x0.mask, self.axis)
             if self.space.levels:
                 total = total + self._categorical_loss(predicted.cat, x0, cat, t)
         return total
@@ -152,7 +155,10 @@ class Process(nn.Module):
 
     def _times(self, b: int, generator: torch.Generator) -> Tensor:
         offset = torch.rand((), generator=generator, dtype=torch.float64)
-        return ((torch.arange(b) / b + offset) % 1 * self.options.steps).long()
+        u = (torch.arange(b) / b + offset) % 1
+        if self.options.times == "logit-normal":
+            u = torch.special.ndtri(u.clamp(1e-6, 1 - 1e-6)).sigmoid()
+        return (u * self.options.steps).long()
 
     def _categorical_loss(self, logits: Tensor, x0: State, x_t: Tensor, t: Tensor) -> Tensor:
         keep = None

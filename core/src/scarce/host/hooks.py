@@ -6,6 +6,7 @@ import inspect
 import logging
 from collections.abc import Callable, Mapping
 from functools import cache
+from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import pluggy
@@ -180,6 +181,9 @@ def _mismatch(value: Any, expected: Any) -> str:
     origin, args = get_origin(expected), get_args(expected)
     if expected is Any:
         return ""
+    if origin is UnionType:
+        flaws = [_mismatch(value, kind) for kind in args]
+        return flaws[0] if all(flaws) else ""
     if getattr(expected, "_is_protocol", False):
         lacking = sorted(name for name in _members(expected) if not hasattr(value, name))
         return f"{type(value).__name__} lacks {', '.join(lacking)}" if lacking else ""

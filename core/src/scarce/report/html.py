@@ -10,9 +10,9 @@ from typing import Any
 
 from scarce.contract.results import Figure
 from scarce.report.page import fill
-from scarce.report.results import Results, shown, side, tables
+from scarce.report.results import Results, shown, side
 from scarce.report.statistics import MAIN_METRIC, SOURCES, Comparison, label, paired, summarise
-from scarce.report.text import TITLES, interval_note
+from scarce.report.text import TITLES, all_tables, interval_note
 from scarce.report.verdict import flags
 from scarce.report.worth import curve_figure
 
@@ -27,7 +27,7 @@ def render(results: Results) -> str:
     return fill(
         "report.html.j2", figures,
         results=results, verdicts=[(arm, results.verdict(arm)) for arm in results.arms or ("",)], flags=flags(results.children),
-        side=partial(side, results), titles=TITLES, tables={t.section: t for t in tables(results)}, comparisons=_comparisons(results),
+        side=partial(side, results), titles=TITLES, tables={t.section: t for t in all_tables(results)}, comparisons=_comparisons(results),
         seeds=_seeds(results), interval=interval_note(results),
         cards=[(title, _flat(facts)) for title, facts in cards if facts],
     )  # fmt: skip

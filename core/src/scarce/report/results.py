@@ -82,14 +82,16 @@ def shown(value: float | None, metric: str = "") -> str:
     return f"{value:.3f}" if abs(value) < 100 else f"{value:,.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
 
 
-def _cell(row: Row | None) -> str:
+def cell(row: Row | None) -> str:
+    """A mean with half of its interval over seeds; "failed" where it has an error."""
     if row is None or not math.isfinite(row.value):
         return "failed" if row is not None and row.error else "–"
     half = "" if row.high is None or row.n_seeds < 2 else f" ± {shown(row.high - row.value, row.name)}"
     return shown(row.value, row.name) + half
 
 
-def _column(row: Row) -> str:
+def column(row: Row) -> str:
+    """A metric as the head of a column: label, arrow to the better direction, unit."""
     arrow = {"higher": " ↑", "lower": " ↓", "none": ""}.get(row.direction, f" → {row.target:g}" if row.target is not None else "")
     return label(row.name) + arrow + (f" ({row.unit})" if row.unit else "")
 
@@ -106,19 +108,20 @@ def tables(results: Results) -> list[Table]:
 def _table(section: str, rows: Sequence[Row], results: Results, marks: Mapping[tuple[str, str], str]) -> Table:
     heads = list({(r.evaluator, r.name): r for r in reversed(rows) if math.isfinite(r.value)}.values())[::-1]
     twice = {r.name for r in heads if [h.name for h in heads].count(r.name) > 1}
-    columns = [_column(r) + (f" [{r.evaluator}]" if r.name in twice else "") for r in heads]
+    columns = [column(r) + (f" [{r.evaluator}]" if r.name in twice else "") for r in heads]
     order = {source: i for i, source in enumerate(SOURCES)}
     pairs = sorted({(r.arm, r.source): None for r in rows}, key=lambda p: (results.arms.index(p[0]), order.get(p[1], 2)))
     lines = []
     for arm, source in pairs:
         own = {(r.evaluator, r.name): r for r in rows if (r.arm, r.source) == (arm, source)}
-        cells = [_cell(own.get((h.evaluator, h.name))) for h in heads]
+        cells = [cell(own.get((h.evaluator, h.name))) for h in heads]
         cells += [_percent(rows, results.task, arm, source)] if section == "utility" else []
         kind, mark = "synthetic" if source == "synthetic" else "baseline", marks.get((arm, source), "")
         lines.append(Line(label=side(results, arm, source), cells=tuple(cells), kind=kind, mark=mark))
+    said = {r.note: f"Synthetic, {label(r.name)}: {r.note}" for r in rows[::-1] if r.note and r.source == "synthetic"}
     return Table(
         section=section, columns=(*columns, *(["% of real"] if section == "utility" else [])), lines=(*lines, *_references(section, heads)),
-        notes=tuple({r.note: f"{label(r.name)}: {r.note}" for r in rows[::-1] if r.note and r.source == "synthetic"}.values())[::-1],
+        notes=tuple(said.values())[::-1],
         failures=tuple(dict.fromkeys(f"{label(r.name)}, {label(r.source)}: {r.error}" for r in rows if r.error)),
     )  # fmt: skip
 

@@ -12,6 +12,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from scarce.files import write_bytes
+from scarce.report.costs import costs
 from scarce.report.results import Results, Table, side, tables
 from scarce.report.statistics import FEWEST_SEEDS
 from scarce.report.verdict import Verdict, flags
@@ -20,8 +21,14 @@ COLOURS = {"green": "green", "amber": "yellow", "red": "red", "grey": "bright_bl
 TITLES = {
     "utility": "Utility: train on it, test on real rows", "fidelity": "Fidelity",
     "control": "Control: what was asked, and what came", "privacy": "Privacy", "diversity": "Diversity",
-    "more": "More measures",
+    "more": "More measures", "cost": "What each arm cost, and what it reached",
 }  # fmt: skip
+
+
+def all_tables(results: Results) -> list[Table]:
+    """The tables of sections, then that of costs where there are several arms."""
+    cost = costs(results)
+    return [*tables(results), *([cost] if cost else [])]
 
 
 def interval_note(results: Results) -> str:
@@ -33,9 +40,10 @@ def interval_note(results: Results) -> str:
 def terminal_summary(results: Results) -> RenderableType:
     """A rich renderable: verdict line, then the numbers beside their baselines."""
     verdict = results.verdict()
-    made = tables(results)
+    made = all_tables(results)
     parts: list[RenderableType] = [_lights(verdict), Text(verdict.sentence), *map(Text, results.worth)]
     parts += [*map(_rich, made), Text(interval_note(results), style="dim")]
+    parts += [Text(note, style="dim") for table in made if table.section == "cost" for note in table.notes]
     parts += [Text(f"! {side(results, f.arm, f.source)}, {f.word}: {f.reason}", style="dim") for f in flags(results.children)]
     parts += [Text(f"! not measured: {failure}", style="yellow") for table in made for failure in table.failures]
     return Group(*parts)
@@ -50,9 +58,9 @@ def _lights(verdict: Verdict) -> Text:
 
 def _rich(table: Table) -> RichTable:
     out = RichTable(title=TITLES[table.section], title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
-    out.add_column("")
+    out.add_column("", overflow="fold")
     for column in table.columns:
-        out.add_column(escape(column), justify="right")
+        out.add_column(escape(column), justify="right", overflow="fold")
     for line in table.lines:
         style = {"synthetic": "bold", "reference": "dim italic"}.get(line.kind, "")
         out.add_row(escape(line.label + (f" ({line.mark})" if line.mark else "")), *map(escape, line.cells), style=style)

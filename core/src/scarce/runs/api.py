@@ -13,11 +13,12 @@ from scarce.errors import DataError
 from scarce.files import read_json
 from scarce.report.results import Results
 from scarce.report.write import short_html
-from scarce.runs.assembly import assemble
+from scarce.runs.assembly import assemble, parent_rows
 from scarce.runs.experiment import Experiment, collect, proceed, start
 from scarce.runs.folder import children, new_folder, read_recipe, refuse_changes
 from scarce.runs.generating import asked_texts, class_counts, generate
 from scarce.runs.opening import open_generator
+from scarce.runs.parents import origin
 from scarce.runs.provenance import command
 from scarce.runs.recipe import data_overrides, find_recipe, read_toml, resolve
 from scarce.runs.where import parse_where
@@ -65,11 +66,14 @@ class Run:
             raise DataError(f"asked for {n} samples", hint="ask for at least 1")
         if self._open is None:
             self._open = open_generator(self.folder, read_catalogue())
-        generator, assembly, recipe = self._open
+        generator, _, recipe = self._open
+        catalogue = read_catalogue()
         generator.runtime.progress = Progress(quiet=quiet)
         random = generator.runtime.derive(f"sample/{seed}")
         known, labels = generator.codec.known(parse_where(where), n, random % 2**31)
-        follows = "{}" in recipe.generate.prompt or any("cond:label" in row.provides for row in assembly.rows())
+        follows = "{}" in recipe.generate.prompt or any(
+            "cond:label" in row.provides for row in parent_rows(origin(recipe, catalogue), catalogue)
+        )
         if labels is not None and not follows:
             raise DataError("this generator follows texts, not classes", hint="name the class in --prompt, as captions of this run do")
         if labels is None:

@@ -13,8 +13,10 @@ from scarce.catalogue.catalogue import Catalogue, Row
 from scarce.errors import PluginError, RecipeError
 from scarce.host.hooks import Scope
 from scarce.host.loading import Loaded, build, load_options, nested
+from scarce.runs.parents import origin
 from scarce.runs.sections import Recipe
 
+PARENT_ROLES = ("backbone", "conditioner")
 # What the core itself provides to every generator: a NULL condition and a pooled vector exist even without conditioner.
 CORE_PROVIDES = frozenset({"cond:pooled", "cond:tokens", "cond:dropout"})
 
@@ -46,13 +48,14 @@ class Assembly:
 
 
 def named_components(recipe: Recipe) -> list[Named]:
-    """Every component of a recipe in calling order, by recipe path."""
+    """Every component of a recipe in calling order, by recipe path; a given generator brings its backbone and conditioners."""
+    given = PARENT_ROLES if recipe.generator.source is not None else ()
     out = [Named("modality", "modality", recipe.data.modality, recipe.data.options)]
     singles = [("backbone", recipe.backbone), ("acquisition", recipe.acquisition), ("learner", recipe.learner)]
     out += [Named(role, role, part.name, part.options) for role, part in singles if part is not None]
     for role in ("conditioner", "strategy", "evaluator", "lifecycle"):
         out += [Named(f"{role}.{i}", role, part.name, part.options) for i, part in enumerate(getattr(recipe, role))]
-    return out
+    return [part for part in out if part.role not in given]
 
 
 def install_lines(needs: Sequence[str]) -> list[str]:
@@ -84,6 +87,11 @@ def check_needs(recipe: Recipe, catalogue: Catalogue) -> None:
         raise PluginError(what, hint=" && ".join(lines) + "; scarce doctor RECIPE shows everything that is missing")
 
 
+def parent_rows(source: Recipe, catalogue: Catalogue) -> list[Row]:
+    """What makes the network and its conditions in the recipe of a generator."""
+    return [catalogue.find(part.role, part.name) for part in named_components(source) if part.role in PARENT_ROLES]
+
+
 def check_recipe(recipe: Recipe, catalogue: Catalogue) -> list[Named]:
     """Names, options and capabilities of everything the recipe names, before any component is imported; returns them."""
     check_needs(recipe, catalogue)
@@ -94,16 +102,21 @@ def check_recipe(recipe: Recipe, catalogue: Catalogue) -> list[Named]:
         raise RecipeError(what, hint="--set generate.guidance=1, or --set diffusion.prior=full")
     components = named_components(recipe)
     rows = [catalogue.find(part.role, part.name) for part in components]
-    if recipe.generator.source is None:
-        check(rows, CORE_PROVIDES, catalogue=catalogue)
+    source = origin(recipe, catalogue)
+    given = [] if source is recipe else parent_rows(source, catalogue)
+    if source.data.modality == recipe.data.modality:  # a generator of another modality gives views, it is not adapted
+        check([*given, *rows], CORE_PROVIDES, catalogue=catalogue)
+    elif recipe.strategy:
+        what = f"generator.from: a generator of {source.data.modality} can't be adapted to {recipe.data.modality}"
+        raise RecipeError(what, hint="--set strategy=[] uses it as it is, one sample for each record")
     waiting = list(components)
     while waiting:
         part = waiting.pop()
         inner = nested(load_options(catalogue, part.role, part.name, part.options, part.path))
         waiting += [Named(*found) for found in inner]
         rows += [catalogue.find(role, name) for _, role, name, _ in inner]
-    if recipe.generator.source is None:
-        check(rows, CORE_PROVIDES, catalogue=catalogue)
+    if source.data.modality == recipe.data.modality:
+        check([*given, *rows], CORE_PROVIDES, catalogue=catalogue)
     return components
 
 

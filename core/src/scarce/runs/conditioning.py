@@ -42,35 +42,54 @@ class ConditionSet(nn.Module):
         device = self.null.device
         labels = labels.to(device)
         n = len(labels)
-        tokens, masks = [], []
-        pooled = torch.zeros(n, self.width, device=device)
-        for i, (part, project, feature) in enumerate(zip(self.parts, self.project, features, strict=True)):
-            embedded = part(feature.to(device))
-            token, pool = project(embedded.tokens), project(embedded.pooled)
-            token = token if self.kind is None else token + self.kind[i]
-            mask = embedded.mask
-            if null is not None:
+        tokens, masks, pools = [], [], []
+        for i, (part, feature) in enumerate(zip(self.parts, features, strict=True)):
+            token, mask, pool = self._embedded(i, feature.to(device), null)
+            if null is not None and not hasattr(part, "nothing"):
                 token = torch.where(null.to(device)[:, None, None], self.null[i].to(token.dtype), token)
                 first = torch.arange(mask.shape[1], device=device) == 0
                 mask = torch.where(null.to(device)[:, None], first, mask)
                 pool = torch.where(null.to(device)[:, None], torch.zeros_like(pool), pool)
             tokens.append(token)
             masks.append(mask)
-            pooled = pooled + pool
+            pools.append(pool)
         if not tokens:
             tokens.append(self.null[:1].expand(n, 1, self.width))
             masks.append(torch.ones(n, 1, dtype=torch.bool, device=device))
+            pools.append(torch.zeros(n, self.width, device=device))
         if null is not None:
             labels = torch.where(null.to(device), torch.full_like(labels, -1), labels)
-        return Condition(torch.cat(tokens, 1), torch.cat(masks, 1), pooled, {}, labels)
+        return Condition(torch.cat(tokens, 1), torch.cat(masks, 1), sum(pools[1:], pools[0]), {}, labels)
 
     def nothing(self, n: int) -> Condition:
-        """NULL for n rows, with one token per conditioner."""
+        """NULL for n rows: one token per conditioner, or what a conditioner says of its own `nothing`."""
         device = self.null.device
-        tokens = self.null[None].expand(n, -1, -1)
-        mask = torch.ones(n, len(self.null), dtype=torch.bool, device=device)
+        tokens, masks, pools = [], [], []
+        for i in range(len(self.null)):
+            own = getattr(self.parts[i], "nothing", None) if len(self.parts) else None
+            token, mask, pool = (
+                self.null[i][None, None],
+                torch.ones(1, 1, dtype=torch.bool, device=device),
+                self.null.new_zeros(1, self.width),
+            )
+            if own is not None:
+                token, mask, pool = self._embedded(i, own.to(device))
+            tokens.append(token.expand(n, -1, -1))
+            masks.append(mask.expand(n, -1))
+            pools.append(pool.expand(n, -1))
         labels = torch.full((n,), -1, dtype=torch.int64, device=device)
-        return Condition(tokens, mask, torch.zeros(n, self.width, device=device), {}, labels)
+        return Condition(torch.cat(tokens, 1), torch.cat(masks, 1), sum(pools[1:], pools[0]), {}, labels)
+
+    def _embedded(self, i: int, feature: Tensor, null: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Tokens, mask and pooled vector of one part; of its own `nothing`, if it has that, where `null` is True."""
+        part, project = self.parts[i], self.project[i]
+        own: Tensor | None = getattr(part, "nothing", None)
+        if null is not None and own is not None:
+            drop = null.to(feature.device).view(-1, *[1] * (feature.ndim - 1))
+            feature = torch.where(drop, own.to(feature.device, feature.dtype), feature)
+        embedded = part(feature)
+        token = project(embedded.tokens)
+        return token if self.kind is None else token + self.kind[i], embedded.mask, project(embedded.pooled)
 
 
 def rows_of(inputs: Inputs, rows: Tensor) -> Inputs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -83,9 +84,14 @@ def _find(source: str, catalogue: Catalogue) -> tuple[str, Callable[[], Any] | N
     return source, None
 
 
-def make_codec(dataset: Dataset, assembly: Assembly, recipe: Recipe, folder: Path) -> Codec:
-    """The codec of a run: read back when the folder has one, else fitted on the training rows and kept."""
+def make_codec(dataset: Dataset, assembly: Assembly, recipe: Recipe, folder: Path, parent: Path | None = None) -> Codec:
+    """The codec of a run: read back when the folder has one, else fitted on the training rows and kept.
+
+    parent: the folder of a generator of this modality that the run uses or goes on from; its codec is then the run's.
+    """
     saved = folder / "model" / "codec"
+    if parent is not None and not (saved / "done.json").is_file():
+        shutil.copytree(parent / "model" / "codec", saved, dirs_exist_ok=True)
     if (saved / "done.json").is_file():
         return assembly.scope.modality_codec(CodecContext(dataset=dataset, seed=recipe.seed, saved=saved))
     codec = assembly.scope.modality_codec(CodecContext(dataset=dataset, seed=recipe.seed))

@@ -26,7 +26,11 @@ Weights = dict[str, Tensor]
 
 @dataclass
 class Model:
-    """Backbone and conditions as targets, and what each phase made of them."""
+    """Backbone and conditions as targets, and what each phase made of them.
+
+    base: the base parameters by name, those of the modules unless they come from a parent's model; checkpoint: names of base
+    parameters that were read from `source` (with hash `sha256`) and are not written again.
+    """
 
     backbone: nn.Module
     conditions: ConditionSet
@@ -37,12 +41,16 @@ class Model:
     handles: dict[tuple[str, str], AdapterHandle] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
     active: str = ""
+    base: dict[str, nn.Parameter] = field(default_factory=dict)
+    checkpoint: frozenset[str] = frozenset()
+    source: str = ""
+    sha256: str = ""
 
     def __post_init__(self) -> None:
         self.module = nn.ModuleDict({"backbone": self.backbone, "conditions": self.conditions})
         self.module.to(self.runtime.device)
         self.module.requires_grad_(False)
-        self.base = dict(self.module.named_parameters())
+        self.base = self.base or dict(self.module.named_parameters())
         self.buffers = dict(self.module.named_buffers())
         if BASE not in self.results:
             self.results[BASE] = {n: p.detach().clone() for n, p in self.base.items()}

@@ -10,9 +10,10 @@ from scarce.contract.plan import Adapter, Budget, Measure, Phase, Plan, Term
 from scarce.errors import RunError
 from scarce.files import read_json
 from scarce.runs.assembly import Assembly, assemble
-from scarce.runs.building import build_model, restore_base
+from scarce.runs.building import build_model, continued, restore_base, restore_process
 from scarce.runs.folder import children, read_recipe
 from scarce.runs.generator import TrainedGenerator
+from scarce.runs.parents import parent_folder
 from scarce.runs.provenance import record_parent
 from scarce.runs.sections import Recipe
 from scarce.runtime.runtime import SharedRuntime
@@ -40,17 +41,22 @@ def open_generator(folder: Path, catalogue: Catalogue, runtime: SharedRuntime | 
     home = children(folder)[0]
     recipe, _ = read_recipe(home)
     runtime = runtime or SharedRuntime(seed=recipe.seed, options=recipe.runtime)
-    if recipe.generator.source is not None:
-        generator = parent_generator(recipe, home, catalogue, runtime)
-        return generator, assemble(recipe, catalogue, name="data"), recipe
+    assembly = assemble(recipe, catalogue, name="generator")
+    if recipe.generator.source is not None and not recipe.strategy:
+        return parent_generator(recipe, home, catalogue, runtime), assembly, recipe
     if not (home / "model" / "generator.json").is_file():
         raise RunError(f"{home} has no finished generator", hint=f"scarce resume {folder}")
-    assembly = assemble(recipe, catalogue, name="generator")
     facts = read_json(home / "model" / "generator.json")
-    codec = assembly.scope.modality_codec(CodecContext(dataset=None, seed=recipe.seed, saved=home / "model" / "codec"))
-    model = build_model(recipe, assembly, codec, None, runtime, facts)
+    if recipe.generator.source is not None:
+        parent = parent_generator(recipe, home, catalogue, runtime)
+        model, codec = continued(parent.model, tuple(facts["classes"]), assembly.scope, runtime), parent.codec
+        process = restore_process(home, model)
+    else:
+        own = assembly.scope.modality_codec(CodecContext(dataset=None, seed=recipe.seed, saved=home / "model" / "codec"))
+        built = build_model(recipe, assembly, own, None, runtime, facts)
+        model, codec = built.model, built.codec
+        process = restore_base(home, model)
     model.plan = read_plan(facts["plan"])
-    process = restore_base(home, model)
     for phase in model.plan.phases:
         if not (home / "model" / "phases" / f"{phase.name}.json").is_file():
             raise RunError(f"{home}: phase '{phase.name}' is not finished", hint=f"scarce resume {folder}")
@@ -63,12 +69,8 @@ def open_generator(folder: Path, catalogue: Catalogue, runtime: SharedRuntime | 
 def parent_generator(recipe: Recipe, folder: Path, catalogue: Catalogue, runtime: SharedRuntime) -> TrainedGenerator:
     """The generator that `generator.from` names, sampled with this run's options; the parent is recorded once."""
     source = recipe.generator.source or ""
-    kind, _, rest = source.partition(":")
-    parent = Path(rest if kind == "run" else source)
-    if not (parent / "recipe.resolved.json").is_file():
-        raise RunError(f"generator.from: {source} is not a run folder", hint="scarce run RECIPE --set generator.from=run:runs/NAME")
-    home = children(parent)[0]
-    record_parent(folder, source, home)
+    parent = parent_folder(source, catalogue)
+    record_parent(folder, source, children(parent)[0])
     generator, _, _ = open_generator(parent, catalogue, runtime)
     generator.options = recipe.generate
     return generator

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from scarce.contract.contexts import PlanContext
-from scarce.contract.dataset import Dataset, take
+from scarce.contract.dataset import Dataset
 from scarce.contract.plan import BASE, Adapter, Budget, Phase, Plan, Term
 from scarce.contract.protocols import Codec
 from scarce.contract.space import Space, State
@@ -108,10 +108,10 @@ def check(plan: Plan, targets: Sequence[str], has_classes: bool) -> None:
         raise PlanError("the plan serves labels, but the data have no classes", hint="--set data.target=COLUMN")
 
 
-def make_plan(recipe: Recipe, model: Model, dataset: Dataset, codec: Codec) -> Plan:
-    """The recipe's plan for this data and this freshly built model."""
+def make_plan(recipe: Recipe, model: Model, dataset: Dataset, codec: Codec, x0: State) -> Plan:
+    """The recipe's plan for this data and this model; x0: all records encoded."""
     rows = dataset.rows("train")
-    data = codec.encode(take(dataset.records, rows)) if recipe.strategy else None
+    data = x0[torch.from_numpy(rows)] if recipe.strategy else None
     modules = {path: model.target(path) for path in model.targets}
     plan = default_plan(recipe.train, model.targets, len(rows))
     return fold(plan, model.scope, dataset, model.targets, data=data, space=codec.space, modules=modules, say=model.runtime.say)

@@ -24,17 +24,18 @@ from scarce.diffusion.process import Process
 from scarce.errors import ScarceError
 from scarce.files import read_json, read_lines, write_json
 from scarce.runs.assembly import Assembly, assemble
-from scarce.runs.building import build_model, keep_base, restore_base
+from scarce.runs.building import build_model, continued, keep_base, restore_base
 from scarce.runs.generating import asked_prompts, generate
 from scarce.runs.generator import TrainedGenerator
 from scarce.runs.judging import as_part, baselines, draw_records, evaluate, learn, subsets
 from scarce.runs.loading import describer, load_data, make_codec, record_prompts, training_prompts
 from scarce.runs.model import Model, parameter_count
 from scarce.runs.opening import parent_generator
+from scarce.runs.parents import codec_parent
 from scarce.runs.planning import make_plan
 from scarce.runs.provenance import lock, record_data, seal
 from scarce.runs.sections import Recipe
-from scarce.runs.training import material, train_plan
+from scarce.runs.training import Material, material, train_plan
 from scarce.runtime.progress import Progress
 from scarce.runtime.runtime import SharedRuntime
 
@@ -79,7 +80,7 @@ def execute(job: Job) -> dict[str, Any]:
     try:
         dataset = load_data(recipe, assembly, job.catalogue, memory=job.memory)
         record_data(folder, dataset)
-        codec = make_codec(dataset, assembly, recipe, folder)
+        codec = make_codec(dataset, assembly, recipe, folder, codec_parent(recipe, job.catalogue))
         notify("run_started", 0, {"rows": len(dataset)})
         generator = obtain_generator(job, dataset, codec, assembly, runtime, cost)
         dataset, samples = make_samples(job, dataset, generator, assembly, cost)
@@ -99,44 +100,61 @@ def execute(job: Job) -> dict[str, Any]:
 def obtain_generator(
     job: Job, dataset: Dataset, codec: Codec, assembly: Assembly, runtime: SharedRuntime, cost: dict[str, Any]
 ) -> TrainedGenerator:
-    """Train this run's generator phase by phase, or open the parent's that `generator.from` names."""
+    """Train this run's generator phase by phase, from scratch or from the parent's that `generator.from` names; or open that one."""
     recipe, folder = job.recipe, job.folder
-    if recipe.generator.source is not None:
+    if recipe.generator.source is not None and not recipe.strategy:
         parent = parent_generator(recipe, folder, job.catalogue, runtime)
         write_json(folder / "plan.json", parent.model.plan.to_json())
         return parent
-    began = time.monotonic(), time.process_time()
-    model, process = prepare(job, dataset, codec, assembly, runtime)
-    inputs = model.conditions.prepare(training_prompts(dataset, recipe, assembly, codec))
-    facts = train_plan(
-        model, process, material(dataset, codec.encode(dataset.records), inputs, runtime.device), runtime, folder, job.shared
-    )
+    began = time.monotonic()
+    made = prepare(job, dataset, codec, assembly, runtime)
+    model = made.model
+    keep_base(folder, model, made.process, parent=recipe.generator.source is not None)
+    facts = train_plan(model, made.process, made.rows, runtime, folder, job.shared)
     write_json(folder / "plan.json", model.plan.to_json())
     trained = {n for p in model.plan.phases for n in model.results[p.name]}
     cost |= {
         "train_seconds": round(sum(f["seconds"] for f in facts.values()), 3),
         "train_cpu_seconds": round(sum(f["cpu_seconds"] for f in facts.values()), 3),
         "phase_cpu_seconds": {name: round(f["cpu_seconds"], 3) for name, f in facts.items()},
-        "prepare_seconds": round(time.monotonic() - began[0] - sum(f["seconds"] for f in facts.values()), 3),
+        "prepare_seconds": round(time.monotonic() - began - sum(f["seconds"] for f in facts.values()), 3),
         "parameters": parameter_count(model.base),
         "trainable": sum(model.base[n].numel() for n in trained) + sum(parameter_count(h.parameters()) for h in model.handles.values()),
         "events": [e for f in facts.values() for e in f["events"]],
     }
-    return TrainedGenerator(model=model, process=process, codec=codec, options=recipe.generate, runtime=runtime)
+    return TrainedGenerator(model=model, process=made.process, codec=made.codec, options=recipe.generate, runtime=runtime)
 
 
-def prepare(job: Job, dataset: Dataset, codec: Codec, assembly: Assembly, runtime: SharedRuntime) -> tuple[Model, Process]:
-    """Base model, process and plan, from the folder when it has them already."""
+@dataclass(frozen=True)
+class Prepared:
+    """What training needs: the model with its plan, the process, the codec of what is denoised, and all rows encoded."""
+
+    model: Model
+    process: Process
+    codec: Codec
+    rows: Material
+
+
+def prepare(job: Job, dataset: Dataset, codec: Codec, assembly: Assembly, runtime: SharedRuntime) -> Prepared:
+    """Everything before the first phase; weights and process come from the folder when it has them already."""
     recipe, folder = job.recipe, job.folder
-    model = build_model(recipe, assembly, codec, dataset, runtime, {})
-    model.plan = make_plan(recipe, model, dataset, codec)
-    if (folder / "model" / "generator.json").is_file():
-        return model, restore_base(folder, model)
-    x0 = codec.encode(take(dataset.records, dataset.rows("train")))
-    labels = torch.from_numpy(dataset.codes()[dataset.rows("train")])
-    process = Process.fit(codec.space, recipe.diffusion, x0, labels).to(runtime.device)
-    keep_base(folder, model, process)
-    return model, process
+    if recipe.generator.source is not None:
+        parent = parent_generator(recipe, folder, job.catalogue, runtime)
+        model, codec = continued(parent.model, dataset.classes, assembly.scope, runtime), parent.codec
+        x0, process = codec.encode(dataset.records), parent.process
+    else:
+        built = build_model(recipe, assembly, codec, dataset, runtime, {})
+        model, codec = built.model, built.codec
+        x0 = codec.encode(dataset.records)
+        if (folder / "model" / "generator.json").is_file():
+            process = restore_base(folder, model)
+        else:
+            rows = dataset.rows("train")
+            labels = torch.from_numpy(dataset.codes()[rows])
+            process = Process.fit(codec.space, built.diffusion, x0[torch.from_numpy(rows)], labels).to(runtime.device)
+    model.plan = make_plan(recipe, model, dataset, codec, x0)
+    inputs = model.conditions.prepare(training_prompts(dataset, recipe, assembly, codec))
+    return Prepared(model, process, codec, material(dataset, x0, inputs, runtime.device))
 
 
 def make_samples(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.util import find_spec
 from typing import Any
@@ -12,7 +12,9 @@ import numpy as np
 from scarce.contract.results import Figure
 from scarce.report.page import Block, render_page
 from scarce.report.results import SHARES, shown
-from scarce.report.statistics import FEWEST_SEEDS, MAIN_METRIC, TOO_FEW, Comparison, label, t_interval
+from scarce.report.statistics import FEWEST_SEEDS, MAIN_METRIC, TOO_FEW, Comparison, label
+from scarce.tools.sweep_cells import cell, difference
+from scarce.tools.sweep_curve_page import curve_blocks, curve_figures
 from scarce.tools.sweep_results import Effect, Place, Result, effects, over_seeds, places
 
 
@@ -22,9 +24,10 @@ def blocks(found: Sequence[Result], facts: Mapping[str, Any]) -> list[Block]:
     out = [Block(title="Notes", note=_note(found, made, facts["metric"]))]
     columns = ("seeds", "score", "% of real", "correlation distance", "hold-out share", "trainable", "train CPU s", "not finished")
     for factor, levels in facts["factors"].items():
-        rows = [(e.table, *_line(e, facts["metric"]), *_difference(e.against)) for e in made if e.factor == factor]
+        rows = [(e.table, *_line(e, facts["metric"]), *difference(e.against)) for e in made if e.factor == factor]
         head = ("table", "level", *columns, f"score − {levels[0]}", "verdict")
         out += [Block(title=factor, head=head, rows=rows)] if rows else []
+    out += curve_blocks(found, facts)
     if len({r.table for r in found}) > 1:
         counted = ("factor", "level", "better", "worse", "no evidence", "too few", "mean above / below")
         out.append(Block(title="Across tables", head=counted, rows=_across(made), note="How many tables; nothing is pooled over tables."))
@@ -51,29 +54,14 @@ def _line(effect: Effect, metric: str) -> tuple[str, ...]:
     return (
         effect.level,
         str(len({r.seed for r in found if r.status == "done"})),
-        _cell(found, [r.value(metric) for r in found], metric),
-        _cell(found, [r.of_real(metric) for r in found], SHARES[0]),
-        _cell(found, [r.value("correlation_distance") for r in found]),
-        _cell(found, [r.value("holdout_share") for r in found], "holdout_share"),
+        cell(found, [r.value(metric) for r in found], metric),
+        cell(found, [r.of_real(metric) for r in found], SHARES[0]),
+        cell(found, [r.value("correlation_distance") for r in found]),
+        cell(found, [r.value("holdout_share") for r in found], "holdout_share"),
         f"{np.mean(size):,.0f}" if size else "–",
-        _cell(found, [r.cost("train_cpu_seconds") for r in found]),
+        cell(found, [r.cost("train_cpu_seconds") for r in found]),
         str(sum(r.status != "done" for r in found) or ""),
     )
-
-
-def _cell(members: Sequence[Result], values: Iterable[float], name: str = "") -> str:
-    """Mean and interval over seeds, written as numbers of that metric are."""
-    means = over_seeds(members, values)
-    span = t_interval(means)
-    return shown(float(np.mean(means)) if means else None, name) + (f" ± {shown((span[1] - span[0]) / 2, name)}" if span else "")
-
-
-def _difference(c: Comparison | None) -> tuple[str, str]:
-    if c is None:
-        return "", ""
-    if c.n < FEWEST_SEEDS:
-        return ", ".join(f"{d:+.3f}" for d in c.differences), c.verdict
-    return f"{c.mean:+.3f} [{c.low:+.3f}, {c.high:+.3f}]", c.verdict
 
 
 def _across(made: Sequence[Effect]) -> list[tuple[str, ...]]:
@@ -92,8 +80,9 @@ def page(found: Sequence[Result], facts: Mapping[str, Any]) -> str:
     score, cost = label(facts["metric"] or "score"), facts["cost"]
     traces = _traces(places(found, facts)) if find_spec("plotly") else []
     axes = {"xaxis": {"title": {"text": escape(cost)}}, "yaxis": {"title": {"text": escape(score)}}}
-    plot = Figure(name="sweep", title=f"{score} against {cost}", traces=traces, layout={**axes, "height": 460})
-    return render_page(f"Sweep of {facts['name']}", (), blocks(found, facts), [plot] if traces else [], facts["command"])
+    front = Figure(name="sweep", title=f"{score} against {cost}", traces=traces, layout={**axes, "height": 460})
+    figures = [*curve_figures(found, facts), front] if traces else []
+    return render_page(f"Sweep of {facts['name']}", (), blocks(found, facts), figures, facts["command"])
 
 
 def _traces(found: Sequence[Place]) -> list[dict[str, Any]]:

@@ -105,33 +105,33 @@ def effects(found: Sequence[Result], facts: Mapping[str, Any]) -> list[Effect]:
     """Every level of every factor on every table, over the points that differ in that factor alone; verdicts hold after Holm."""
     out = []
     for factor, levels in facts["factors"].items():
-        groups = _groups(found, facts, factor)
+        groups = list(grouped(found, facts, factor).values())
         for table in dict.fromkeys(r.table for r in found):
             for level in levels:
                 members = [r for group in groups for r in group.get(level, ()) if r.table == table]
                 pairs = ((r, b) for g in groups for r in g.get(level, ()) for b in g.get(levels[0], ()) if r.table == table)
-                against = None if level == levels[0] else _against(pairs, facts["metric"])
-                out += [Effect(factor=factor, table=table, level=level, members=members, against=against)] if members else []
+                versus = None if level == levels[0] else against(pairs, facts["metric"])
+                out += [Effect(factor=factor, table=table, level=level, members=members, against=versus)] if members else []
     claims = iter(adjusted([e.against for e in out if e.against]))
     return [e.with_(against=next(claims)) if e.against else e for e in out]
 
 
-def _groups(found: Sequence[Result], facts: Mapping[str, Any], factor: str) -> list[dict[str, list[Result]]]:
-    """Level -> results, for each choice of the other factors that was run at two levels of this one or more.
+def grouped(found: Sequence[Result], facts: Mapping[str, Any], factor: str) -> dict[tuple[tuple[str, str], ...], dict[str, list[Result]]]:
+    """Level -> results, by each choice (factor, level) of the other factors that was run at two levels of this one or more.
 
     Factors that apply only at some levels of this one stay at their default.
     """
     below = {name for name, when in facts["when"].items() if factor in when}
     default = {name: facts["factors"][name][0] for name in below}
-    groups: dict[Any, dict[str, list[Result]]] = {}
+    groups: dict[tuple[tuple[str, str], ...], dict[str, list[Result]]] = {}
     for r in found:
         if factor in r.levels and all(r.levels.get(name, level) == level for name, level in default.items()):
             rest = tuple((name, level) for name, level in r.levels.items() if name not in {factor, *below})
             groups.setdefault(rest, {}).setdefault(r.levels[factor], []).append(r)
-    return [group for group in groups.values() if len(group) > 1]
+    return {rest: group for rest, group in groups.items() if len(group) > 1}
 
 
-def _against(pairs: Iterable[tuple[Result, Result]], metric: str) -> Comparison | None:
+def against(pairs: Iterable[tuple[Result, Result]], metric: str) -> Comparison | None:
     """One difference per seed, the mean over its points; a pair needs equal records in equal splits."""
     by: dict[int, list[float]] = {}
     direction = "none"

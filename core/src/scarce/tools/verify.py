@@ -24,12 +24,13 @@ from scarce.runs.assembly import Assembly, assemble
 from scarce.runs.experiment import SWEEP_FILE
 from scarce.runs.folder import children, read_recipe
 from scarce.runs.generating import asked_prompts
-from scarce.runs.loading import load_data, make_codec, record_prompts, training_prompts
+from scarce.runs.loading import load_data, make_codec, record_prompts
 from scarce.runs.opening import open_generator
+from scarce.runs.parents import codec_parent, parent_folder
 from scarce.runs.provenance import ONCE, distribution_hash, final_files, fingerprint, generator_hash
 from scarce.runs.run import Job, prepare
 from scarce.runs.sections import Recipe
-from scarce.runs.training import material, train_phase
+from scarce.runs.training import train_phase
 from scarce.runtime.device import machine
 from scarce.runtime.runtime import SharedRuntime
 from scarce.runtime.seeds import derive
@@ -93,7 +94,8 @@ def verify(folder: Path, catalogue: Catalogue, *, quick: bool = False) -> list[C
         checks: dict[str, Callable[[_Home], Found]] = {"files": _files}
         if place in homes:
             checks |= {"plugins": _plugins, "data": _data}
-            checks |= {"parents": _parents} if (place / "parents.json").is_file() else {"training": _training}
+            checks |= {"parents": _parents} if (place / "parents.json").is_file() else {}
+            checks |= {"training": _training} if (place / "model" / "phases").is_dir() else {}
             checks |= {"samples": _samples}
         for name, check in checks.items():
             if not (quick and name in ("training", "samples")):
@@ -176,11 +178,14 @@ def _data(home: _Home) -> Found:
 
 
 def _parents(home: _Home) -> Found:
-    kept = {Path(source.removeprefix("run:")): facts["sha256"] for source, facts in read_json(home.folder / "parents.json").items()}
-    there = [parent for parent in kept if parent.is_dir()]
-    if changed := [str(parent) for parent in there if generator_hash(children(parent)[0]) != kept[parent]]:
+    kept = {source: facts["sha256"] for source, facts in read_json(home.folder / "parents.json").items()}
+    there: dict[str, Path] = {}
+    for source in kept:
+        with suppress(ScarceError):
+            there[source] = parent_folder(source, home.catalogue)
+    if changed := [str(parent) for source, parent in there.items() if generator_hash(children(parent)[0]) != kept[source]]:
         return "failed", f"the generator of {_listed(changed)} has changed"
-    if gone := [str(parent) for parent in kept if parent not in there]:
+    if gone := [source.removeprefix("run:") for source in kept if source not in there]:
         return "unchecked", f"{_listed(gone)} is not there"
     return "ok", "the generators it builds on are unchanged; scarce verify PARENT checks the rest of them"
 
@@ -199,16 +204,14 @@ def _training(home: _Home) -> Found:
     runtime = SharedRuntime(seed=recipe.seed, options=recipe.runtime, notify=notify)
     with TemporaryDirectory() as folder:
         job, assembly = Job(recipe, Path(folder), home.catalogue), home.parts()
-        codec = make_codec(home.dataset, assembly, recipe, job.folder)
-        model, process = prepare(job, home.dataset, codec, assembly, runtime)
-        first = model.plan.phases[0]
+        codec = make_codec(home.dataset, assembly, recipe, job.folder, codec_parent(recipe, home.catalogue))
+        made = prepare(job, home.dataset, codec, assembly, runtime)
+        first = made.model.plan.phases[0]
         logged = _first_lines(read_lines(home.folder / "metrics.jsonl"), first.name)
         if not logged:
             return "unchecked", f"metrics.jsonl has no line of phase '{first.name}'; it may have been trained in another arm"
-        inputs = model.conditions.prepare(training_prompts(home.dataset, recipe, assembly, codec))
-        rows = material(home.dataset, codec.encode(home.dataset.records), inputs, runtime.device)
         with suppress(_Enough):
-            train_phase(model, process, rows, first, runtime, job.folder)
+            train_phase(made.model, made.process, made.rows, first, runtime, job.folder)
     redone = _first_lines(again, first.name)
     wrong = next((step for step, line in logged.items() if redone.get(step) != line), None)
     if wrong is None:
