@@ -24,6 +24,13 @@ summary = "two linear layers"
 provides = ["grad:input", "layers:linear"]
 requires = ["space:vector", "cond:pooled"]
 [[component]]
+role = "backbone"
+name = "toy-checkpoint"
+summary = "weights of a file"
+provides = ["layers:linear"]
+requires = ["space:vector"]
+config = "scarce_toys:CheckpointOptions"
+[[component]]
 role = "conditioner"
 name = "toy-dense"
 summary = "classes through a linear layer"
@@ -69,6 +76,7 @@ toy = scarce_toys:Table
 toy-text = scarce_toys:Text
 [scarce.backbones]
 toy-net = scarce_toys:Backbone
+toy-checkpoint = scarce_toys:Checkpoint
 [scarce.conditioners]
 toy-dense = scarce_toys:DenseConditioner
 [scarce.strategies]

@@ -1,4 +1,4 @@
-"""The contract probe: the seven things every later capability rests on, on 8x2 toy tables with tiny plugins."""
+"""The contract probe: the ten things every later capability rests on, on 8x2 toy tables with tiny plugins."""
 
 import json
 import math
@@ -161,3 +161,91 @@ def test_g_a_strategy_measures_gradients_and_an_evaluator_looks_at_training(toys
     assert found["learnt"] != 0
     assert found["logged"] == len((tmp_path / "r" / "metrics.jsonl").read_text().splitlines())
     assert out["counts"]["synthetic"] == 2 * out["counts"]["train"]
+
+
+def samples(folder, toys):
+    generator, _, _ = open_generator(folder, toys)
+    return generator.draw(generator.encode_condition([Prompt(label=label) for label in "npnp"]), seed=3).num
+
+
+def test_h_strategies_adapt_a_given_generator_and_adapt_the_result_again(toys, tmp_path):
+    run(toys, tmp_path / "a", conditioner=[{"name": "toy-dense"}])
+    given = {"backbone": None, "conditioner": []}
+    rank = {"name": "lora", "rank": 1}
+    run(toys, tmp_path / "b", **given, generator={"from": str(tmp_path / "a")}, strategy=[rank])
+    run(toys, tmp_path / "c", **given, generator={"from": f"run:{tmp_path / 'b'}"}, strategy=[rank], train={"steps": 20, "batch": 4})
+    assert not (tmp_path / "b" / "model" / "base.safetensors").exists()  # the parent's weights stay with the parent
+    a, b, c = (samples(tmp_path / name, toys) for name in "abc")
+    assert not torch.equal(a, b)
+    assert not torch.equal(b, c)
+    assert torch.equal(c, samples(tmp_path / "c", toys))
+    generator, _, _ = open_generator(tmp_path / "c", toys)
+    generator.model.activate("base")  # the child without its own adapters is the parent, adapters and all
+    with torch.no_grad():
+        whole = open_generator(tmp_path / "b", toys)[0]
+        whole.model.activate("train")
+        inputs = whole.model.conditions.prepare([Prompt(label="p")])
+        x, t = whole.process.start(1, torch.Generator().manual_seed(0), "cpu"), torch.tensor([5])
+        said = [g.model.backbone(x, t, g.model.conditions(inputs), None).num for g in (whole, generator)]
+    assert torch.equal(*said)
+    assert set(read_json(tmp_path / "c" / "parents.json")) == {f"run:{tmp_path / 'b'}"}
+
+
+def test_h_a_generator_with_branches_and_one_of_other_classes_are_refused(toys, tmp_path):
+    from scarce.errors import RunError
+
+    run(toys, tmp_path / "a", strategy=[{"name": "toy-per-class"}])
+    given = {"backbone": None, "conditioner": [], "generator": {"from": str(tmp_path / "a")}, "strategy": [{"name": "lora", "rank": 1}]}
+    with pytest.raises(RunError, match="2 branches"):
+        run(toys, tmp_path / "b", **given)
+
+
+def test_i_a_checkpoint_brings_conditioner_codec_and_diffusion_and_keeps_its_weights(toys, tmp_path):
+    from safetensors.torch import save_file
+
+    torch.manual_seed(0)
+    toy = __import__("scarce_toys")
+    parts = {f"net.{k}": v for k, v in toy.Net(1, 3).state_dict().items()}
+    file = tmp_path / "weights.safetensors"
+    save_file(parts | {f"spoken.{k}": v for k, v in toy.Spoken().state_dict().items()}, file)
+    checkpoint = {"backbone": {"name": "toy-checkpoint", "source": str(file)}, "conditioner": []}
+    run(toys, tmp_path / "r", **checkpoint, strategy=[{"name": "lora", "rank": 1}])
+    home = tmp_path / "r" / "model"
+    generator, _, _ = open_generator(tmp_path / "r", toys)
+    assert (generator.process.options.target, generator.process.options.steps) == ("eps", 30)
+    assert type(generator.codec).__name__ == "Doubled"
+    from scarce.files import read_tensors
+
+    assert all(n.startswith("buffer:") for n in read_tensors(home / "base.safetensors")[0])
+    assert torch.equal(samples(tmp_path / "r", toys), samples(tmp_path / "r", toys))
+    conditions = generator.model.conditions
+    asked = conditions.prepare([Prompt(label="n"), Prompt(label="p")])
+    with torch.no_grad():
+        dropped = conditions(asked, torch.tensor([False, True])).pooled
+        assert torch.equal(dropped[0], conditions(asked).pooled[0])
+        assert torch.equal(dropped[1], conditions.nothing(1).pooled[0])
+        assert torch.equal(dropped[1], conditions.parts[0].table(torch.tensor(2)))
+    save_file({k: v + 1 for k, v in {n: torch.as_tensor(p) for n, p in parts.items()}.items()} | {
+        f"spoken.{k}": v for k, v in toy.Spoken().state_dict().items()}, file)  # fmt: skip
+    from scarce.errors import RunError
+
+    with pytest.raises(RunError, match="are not those the run was trained on"):
+        open_generator(tmp_path / "r", toys)
+
+
+def test_j_generation_begins_at_labelled_records_of_the_asked_class(toys, tmp_path):
+    import pandas as pd
+
+    data = {"modality": "toy", "source": "toy", "labelled": 2}
+    shots = {"steps": 5, "count": 40, "init": "shots", "strength": 0.2}
+    out = run(toys, tmp_path / "r", data=data, generate=shots)
+    made = pd.read_parquet(tmp_path / "r" / "samples" / "synthetic.parquet")
+    assert len(made) == out["counts"]["synthetic"] == 40
+    near = {label: float(made["a"][made["y"] == label].mean()) for label in "np"}
+    assert near["n"] < -0.5  # the toy's n are about -1, its p about 1, and 20 % of the noise leaves them there
+    assert near["p"] > 0.5
+    from scarce.catalogue import read_catalogue
+    from scarce.tools.verify import verify
+
+    checks = {c.name: c.state for c in verify(tmp_path / "r", read_catalogue())}
+    assert checks["samples"] == "ok"

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from scarce.contract import (
@@ -17,6 +18,7 @@ from scarce.contract import (
     Adapter,
     BackboneSpec,
     Block,
+    Bundle,
     Caption,
     Component,
     ConditionerSpec,
@@ -166,6 +168,64 @@ class Backbone(BackboneSpec):
     @hookimpl
     def backbone_build(self, ctx):
         return Net(ctx.space.width, ctx.condition_width)
+
+
+class Doubled(NumberCodec):
+    """A checkpoint's own codec, around the modality's: what the network denoises is twice the number."""
+
+    def __init__(self, inner):
+        self.inner = inner
+
+    space = property(lambda self: self.inner.space)
+
+    def encode(self, records):
+        state = self.inner.encode(records)
+        return State(2 * state.num, state.cat)
+
+    def decode(self, state, labels, seed):
+        return self.inner.decode(State(state.num / 2, state.cat), labels, seed)
+
+
+class Spoken(nn.Module):
+    """A checkpoint's own conditioner, whose empty text is code 2."""
+
+    width = 3
+
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Embedding(3, 3)
+        self.register_buffer("nothing", torch.tensor([2]))
+
+    def prepare(self, prompts):
+        return torch.tensor([{"n": 0, "p": 1}.get(p.label, 2) for p in prompts])
+
+    def forward(self, inputs):
+        pooled = self.table(inputs)
+        return Embedded(pooled.unsqueeze(1), torch.ones(len(inputs), 1, dtype=torch.bool), pooled)
+
+
+class Checkpoint(BackboneSpec):
+    """(i) Weights of a file that bring conditioner, codec and diffusion."""
+
+    def __init__(self, options):
+        self.options = options
+
+    @hookimpl
+    def backbone_build(self, ctx):
+        assert ctx.codec is not None
+        net, spoken = Net(ctx.space.width, 3), Spoken()
+        weights = load_file(self.options.source)
+        net.load_state_dict({k[4:]: v for k, v in weights.items() if k.startswith("net.")})
+        spoken.load_state_dict({k[7:]: v for k, v in weights.items() if k.startswith("spoken.")})
+        digest = hashlib.sha256(Path(self.options.source).read_bytes()).hexdigest()
+        return Bundle(
+            network=net, conditioner=spoken, codec=Doubled(ctx.codec), diffusion={"target": "eps", "steps": 30},
+            source=self.options.source, sha256=digest,
+        )  # fmt: skip
+
+
+class CheckpointOptions(Options):
+    source: str
 
 
 class Dense(nn.Module):

@@ -52,7 +52,7 @@ def _inspect(asked: argparse.Namespace) -> None:
 
     catalogue = read_catalogue()
     scope = (assembly := assemble_one(catalogue, "modality", asked.modality)).scope
-    section = Data(modality=asked.modality, source=asked.file, target=asked.target or "", schema_file=asked.schema)
+    section = Data(modality=asked.modality, source=asked.file, target=asked.target, schema_file=asked.schema)
     dataset = read_records(section, 0, assembly, catalogue)
     page = asked.out is not None and asked.out.suffix.lower() in (".html", ".htm")
     if asked.out is not None and not page:

@@ -13,10 +13,10 @@ class DiffusionOptions(Options):
     """How samples are noised and what the network predicts.
 
     steps: T; schedule: "cosine", "linear" and "scaled-linear" are variance preserving, "flow" is a = 1 - u, s = u; shift: of
-    the flow's times towards noise, u -> shift u / (1 + (shift - 1) u) (arXiv 2403.03206, section 5.3.2), for 1000 pixels
-    more than for 100; times: which t are trained on, all alike or those in the middle more often ("logit-normal", the same
-    paper, 3.1); weighting: of losses by noise level, "min-snr" caps that of eps at a signal-to-noise ratio of 5 (arXiv
-    2303.09556); target: what the network predicts of the continuous channels; prior: law of x_T ("full" whitens vectors by their Ledoit-Wolf
+    the flow's times towards noise, u -> shift u / (1 + (shift - 1) u) (arXiv 2403.03206, section 5.3.2), more for larger
+    pictures; times: which t are trained on, all alike, or those in the middle more often ("logit-normal", the same paper,
+    3.1); weighting: of losses by noise level, "min-snr" caps the signal-to-noise ratio at 5 (arXiv 2303.09556); target: what
+    the network predicts of the continuous channels; prior: law of x_T ("full" whitens vectors by their Ledoit-Wolf
     covariance, "per-class" by that of each class with more than 5 rows per channel; other layouts then stay standard);
     categorical_prior: where categories drift to; cat_loss_scale: the mean over columns of the predicted x_0's
     cross-entropy ("ce": same optimum, learnt in far fewer steps), of TabDDPM's KL between posteriors ("paper"), or

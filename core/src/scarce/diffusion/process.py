@@ -134,6 +134,15 @@ class Process(nn.Module):
         cat = self.categories.noise(uniform) if self.space.levels else uniform.long()
         return State(self.project(num, mask), cat if mask is None else cat * mask.unsqueeze(-1), mask)
 
+    def noised(self, x0: State, t: int, generator: torch.Generator, labels: Tensor | None = None) -> State:
+        """x_t of clean samples at one time: continuous channels whitened, codes of categories."""
+        level, device = self.level(t), x0.num.device
+        eps = self.project(torch.randn(x0.num.shape, generator=generator).to(device), x0.mask)
+        uniform = torch.rand(2, *x0.cat.shape, generator=generator).to(device)
+        w0 = self.project(self.prior.whiten(x0.num, labels), x0.mask)
+        cat = self.categories.corrupt(x0.cat, torch.tensor(level.keep, device=device), uniform) if self.space.levels else x0.cat
+        return State(level.a * w0 + level.s * eps, cat, x0.mask)
+
     def project(self, num: Tensor, mask: Tensor | None) -> Tensor:
         """Zero where no position exists, and coordinates moved to zero centre of mass."""
         if mask is not None:

@@ -46,6 +46,7 @@ def sample(
     grad_steps: int = 0,
     known: Known | None = None,
     labels: Tensor | None = None,
+    share: float = 1.0,
 ) -> State:
     """x_0 of x_T: channels in data coordinates inside the codec's range, and category codes [.., C].
 
@@ -54,8 +55,9 @@ def sample(
     those of grad_steps = 0. known: values to impose,
     returned exactly; unless the prior's covariance carries them all, each step is repeated `options.resample` times (RePaint).
     labels: [b] class codes that the network is told, which choose the prior where classes have their own.
+    share: of the steps that are taken, the last ones; x_T is then at the first of their times, see `times_of`.
     """
-    times = grid(process.options.steps, options.steps)
+    times = times_of(process, options, share)
     pinned = None if known is None else pin(process, known, labels)
     repeats = 1 if pinned is None or pinned.exact else options.resample
     eta = {"ddpm": 1.0, "ddim": 0.0, "dpm++": options.eta}[options.sampler]
@@ -77,6 +79,12 @@ def sample(
             previous = (w0, now)
     num = last_x0 if x.mask is None else last_x0 * x.mask.unsqueeze(process.axis)
     return State(num, process.categories.join_one_hots(p, x.cat) if grad_steps and p else x.cat, x.mask)
+
+
+def times_of(process: Process, options: SamplerOptions, share: float) -> list[int]:
+    """Descending times of the network calls: the last `share` of the sampler's grid, at least one."""
+    times = grid(process.options.steps, options.steps)
+    return times[len(times) - max(1, round(share * len(times))) :]
 
 
 def _predict(

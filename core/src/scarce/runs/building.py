@@ -104,8 +104,8 @@ def continued(parent: Model, classes: tuple[Any, ...], scope: Scope, runtime: Sh
             raise RunError(what, hint="a generator that follows texts (conditioner 'words' or 'text') takes any classes")
     parent.activate(leaves[0].name)
     parent.conditions.classes = classes
-    base = {n: p for n, p in parent.base.items()}
-    return Model(backbone=parent.backbone, conditions=parent.conditions, plan=Plan(phases=()), scope=scope, runtime=runtime, base=base)
+    plan, base = Plan(phases=()), dict(parent.base)
+    return Model(backbone=parent.backbone, conditions=parent.conditions, plan=plan, scope=scope, runtime=runtime, base=base)
 
 
 def keep_base(folder: Path, model: Model, process: Process, *, parent: bool = False) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from scarce.contract.condition import Prompt
-from scarce.contract.dataset import Dataset, concat
+from scarce.contract.dataset import Dataset, concat, take
 from scarce.contract.protocols import Codec
 from scarce.contract.space import Known, State
 from scarce.errors import DataError
@@ -49,6 +49,24 @@ def asked_texts(prompt: str | Sequence[str] | None, template: str, labels: Seque
     return [given[i % len(given)] for i in range(len(labels))]
 
 
+def shots(dataset: Dataset, recipe: Recipe, codec: Codec, prompts: Sequence[Prompt]) -> Callable[[slice], State] | None:
+    """What generation begins at: for each prompt a labelled training record of its class; None where it begins at noise.
+
+    Raises DataError for a class without such a record.
+    """
+    if recipe.generate.init == "noise":
+        return None
+    rows, codes, rng = labelled_rows(dataset), dataset.codes(), np.random.default_rng(derive(recipe.seed, "shots"))
+    index = {value: code for code, value in enumerate(dataset.classes)}
+    own = {code: rows[codes[rows] == code] for code in set(index.values())} | {-1: rows}
+    asked = [index.get(p.label, -1) for p in prompts]
+    if empty := [dataset.classes[code] for code in asked if not len(own[code])]:
+        what = f"generate.init: no labelled training record of {dataset.target_name} = {empty[0]} to begin at"
+        raise DataError(what, hint="--set generate.init=noise, or give that class a record")
+    chosen = np.array([rng.choice(own[code]) for code in asked])
+    return lambda part: codec.encode(take(dataset.records, chosen[part]))
+
+
 def class_counts(shares: Sequence[int], total: int, per_class: int | None = None) -> list[int]:
     """Samples per class: `per_class` each, or `total` in the given proportions (largest remainders)."""
     if per_class is not None:
@@ -67,11 +85,12 @@ def train_counts(dataset: Dataset) -> list[int]:
 
 def generate(
     generator: TrainedGenerator, prompts: Sequence[Prompt], *, seed: int, shards: Path | None = None, known: Known | None = None,
-    length: int | None = None,
+    length: int | None = None, init: Callable[[slice], State] | None = None,
 ) -> Any:  # fmt: skip
     """Finished records, one per prompt; with a folder for shards, finished ones are read back after an interruption.
 
-    length: of every record (DataError where the generator has no room for it), else lengths follow the training records.
+    init: the clean samples that a slice of the prompts begins at. length: of every record (DataError where the generator has
+    no room for it), else lengths follow the training records.
     """
     pieces = []
     with generator.runtime.progress.track("generate", len(prompts)) as advance:
@@ -83,7 +102,8 @@ def generate(
                 state = State(tensors["num"], tensors["cat"], tensors.get("mask"))
             else:
                 rows = None if known is None else known[slice(start, start + len(part))]
-                state = generator.shard(part, seed=derive(seed, "shard", start), known=rows, length=length)
+                first = None if init is None else init(slice(start, start + len(part)))
+                state = generator.shard(part, seed=derive(seed, "shard", start), known=rows, length=length, init=first)
             if path is not None and not path.is_file():
                 write_tensors(path, {k: v for k, v in (("num", state.num), ("cat", state.cat), ("mask", state.mask)) if v is not None})
             pieces.append(generator.finish(state, part, seed=derive(seed, "decode", start)))

@@ -14,7 +14,7 @@ from scarce.contract.protocols import Codec
 from scarce.contract.space import Known, Space, State, join
 from scarce.diffusion.guidance import guided
 from scarce.diffusion.process import Process
-from scarce.diffusion.samplers import sample
+from scarce.diffusion.samplers import sample, times_of
 from scarce.host.hooks import Scope
 from scarce.runs.model import Model
 from scarce.runs.sections import Generate
@@ -57,12 +57,26 @@ class TrainedGenerator:
         return stack([c for _, c in parts])[order]
 
     def draw(
-        self, condition: Condition, *, noise: State | None = None, seed: int = 0, grad_steps: int = 0, known: Known | None = None
+        self,
+        condition: Condition,
+        *,
+        noise: State | None = None,
+        seed: int = 0,
+        grad_steps: int = 0,
+        known: Known | None = None,
+        init: State | None = None,
     ) -> State:
-        """Encoded samples, one per condition; gradients flow through the last `grad_steps` network calls."""
-        n, device = len(condition), self.runtime.device
+        """Encoded samples, one per condition; gradients flow through the last `grad_steps` network calls.
+
+        init: clean samples to begin at, noised for the last `strength` of the steps.
+        """
+        n, device, share = len(condition), self.runtime.device, 1.0 if init is None else self.options.strength
         random = generator(seed, "sampler")
-        x_T = noise if noise is not None else self.process.start(n, generator(seed, "noise"), device, condition.labels)
+        if init is not None:
+            begin = times_of(self.process, self.options, share)[0]
+            x_T = self.process.noised(init.to(device), begin, generator(seed, "noise"), condition.labels)
+        else:
+            x_T = noise if noise is not None else self.process.start(n, generator(seed, "noise"), device, condition.labels)
         labels = condition.labels if condition.labels is not None else torch.full((n,), -1)
         pieces, places = [], []
         with self.runtime.resident(self.model.module):
@@ -74,7 +88,7 @@ class TrainedGenerator:
                 with torch.set_grad_enabled(grad_steps > 0):
                     made = sample(
                         network, self.process, x_T[rows], options=self.options, generator=random, grad_steps=grad_steps, known=part,
-                        labels=labels[rows.to(labels.device)],
+                        labels=labels[rows.to(labels.device)], share=share,
                     )  # fmt: skip
                 pieces.append(made)
                 places.append(rows)
@@ -84,14 +98,16 @@ class TrainedGenerator:
         """Finished records, one per prompt."""
         return self.finish(self.shard(prompts, seed=seed, known=known), prompts, seed=derive(seed, "decode"))
 
-    def shard(self, prompts: Sequence[Prompt], *, seed: int, known: Known | None = None, length: int | None = None) -> State:
+    def shard(
+        self, prompts: Sequence[Prompt], *, seed: int, known: Known | None = None, length: int | None = None, init: State | None = None
+    ) -> State:
         """Encoded samples of one shard, on the CPU; all of one length if asked (DataError when there is no room for it)."""
         with torch.no_grad():
             condition = self.encode_condition(prompts)
             noise = None
             if length is not None:
                 noise = self.process.start(len(prompts), generator(seed, "noise"), self.runtime.device, condition.labels, length)
-            return self.draw(condition, noise=noise, seed=seed, known=known).to("cpu")
+            return self.draw(condition, noise=noise, seed=seed, known=known, init=init).to("cpu")
 
     def finish(self, state: State, prompts: Sequence[Prompt], *, seed: int) -> Any:
         """Records of a shard's encoded samples."""

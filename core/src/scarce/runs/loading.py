@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -87,14 +86,14 @@ def _find(source: str, catalogue: Catalogue) -> tuple[str, Callable[[], Any] | N
 def make_codec(dataset: Dataset, assembly: Assembly, recipe: Recipe, folder: Path, parent: Path | None = None) -> Codec:
     """The codec of a run: read back when the folder has one, else fitted on the training rows and kept.
 
-    parent: the folder of a generator of this modality that the run uses or goes on from; its codec is then the run's.
+    parent: the folder of a generator of this modality that the run uses or goes on from; its codec is then the run's, with
+    the target and classes of the run's own data where the modality lets them differ.
     """
     saved = folder / "model" / "codec"
-    if parent is not None and not (saved / "done.json").is_file():
-        shutil.copytree(parent / "model" / "codec", saved, dirs_exist_ok=True)
     if (saved / "done.json").is_file():
         return assembly.scope.modality_codec(CodecContext(dataset=dataset, seed=recipe.seed, saved=saved))
-    codec = assembly.scope.modality_codec(CodecContext(dataset=dataset, seed=recipe.seed))
+    given = None if parent is None else parent / "model" / "codec"
+    codec = assembly.scope.modality_codec(CodecContext(dataset=dataset, seed=recipe.seed, saved=given))
     saved.mkdir(parents=True, exist_ok=True)
     codec.save(saved)
     write_json(saved / "done.json", {"space": codec.space.to_json()})

@@ -25,7 +25,7 @@ from scarce.errors import ScarceError
 from scarce.files import read_json, read_lines, write_json
 from scarce.runs.assembly import Assembly, assemble
 from scarce.runs.building import build_model, continued, keep_base, restore_base
-from scarce.runs.generating import asked_prompts, generate
+from scarce.runs.generating import asked_prompts, generate, shots
 from scarce.runs.generator import TrainedGenerator
 from scarce.runs.judging import as_part, baselines, draw_records, evaluate, learn, subsets
 from scarce.runs.loading import describer, load_data, make_codec, record_prompts, training_prompts
@@ -103,7 +103,7 @@ def obtain_generator(
     """Train this run's generator phase by phase, from scratch or from the parent's that `generator.from` names; or open that one."""
     recipe, folder = job.recipe, job.folder
     if recipe.generator.source is not None and not recipe.strategy:
-        parent = parent_generator(recipe, folder, job.catalogue, runtime)
+        parent = parent_generator(recipe, folder, job.catalogue, runtime, codec)
         write_json(folder / "plan.json", parent.model.plan.to_json())
         return parent
     began = time.monotonic()
@@ -122,7 +122,9 @@ def obtain_generator(
         "trainable": sum(model.base[n].numel() for n in trained) + sum(parameter_count(h.parameters()) for h in model.handles.values()),
         "events": [e for f in facts.values() for e in f["events"]],
     }
-    return TrainedGenerator(model=model, process=made.process, codec=made.codec, options=recipe.generate, runtime=runtime)
+    generator = TrainedGenerator(model=model, process=made.process, codec=made.codec, options=recipe.generate, runtime=runtime)
+    generator.modality = recipe.data.modality
+    return generator
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,7 @@ def prepare(job: Job, dataset: Dataset, codec: Codec, assembly: Assembly, runtim
     """Everything before the first phase; weights and process come from the folder when it has them already."""
     recipe, folder = job.recipe, job.folder
     if recipe.generator.source is not None:
-        parent = parent_generator(recipe, folder, job.catalogue, runtime)
+        parent = parent_generator(recipe, folder, job.catalogue, runtime, codec)
         model, codec = continued(parent.model, dataset.classes, assembly.scope, runtime), parent.codec
         x0, process = codec.encode(dataset.records), parent.process
     else:
@@ -166,8 +168,8 @@ def make_samples(
     same = recipe.generator.source is None or generator.modality == recipe.data.modality
     codec = generator.codec
     prompts = asked_prompts(dataset, recipe, assembly, codec) if same else record_prompts(dataset, recipe, assembly, None)
-    seed = generator.runtime.derive("generate")
-    records = generate(generator, prompts, seed=seed, shards=folder / "samples" / "shards")
+    seed, init = generator.runtime.derive("generate"), shots(dataset, recipe, codec, prompts) if same else None
+    records = generate(generator, prompts, seed=seed, shards=folder / "samples" / "shards", init=init)
     scope = assembly.scope if generator.scope is None else generator.scope
     scope.modality_write(WriteContext(records=records, path=folder / "samples" / "synthetic.parquet", schema=dataset.schema))
     seconds, cpu = time.monotonic() - began[0], time.process_time() - began[1]

@@ -91,12 +91,18 @@ class Train(Options):
 
 
 class Generate(SamplerOptions):
-    """How many samples, of what, and how they are drawn. count None: `ratio` for each training row."""
+    """How many samples, of what, and how they are drawn. count None: `ratio` for each training row.
+
+    init: "shots" begins at labelled training records of the asked class, noised for the last `strength` of the steps
+    (SDEdit, arXiv 2108.01073), instead of at noise alone.
+    """
 
     count: int | None = Field(default=None, ge=1)
     ratio: float = Field(default=1.0, gt=0)
     per_class: int | None = Field(default=None, ge=1)
     prompt: str = "{}"
+    init: Literal["noise", "shots"] = "noise"
+    strength: float = Field(default=0.7, gt=0, le=1)
     shard: int = Field(default=4096, ge=1)
 
 

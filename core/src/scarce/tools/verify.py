@@ -23,7 +23,7 @@ from scarce.files import file_hash, read_json, read_lines, read_tensors
 from scarce.runs.assembly import Assembly, assemble
 from scarce.runs.experiment import SWEEP_FILE
 from scarce.runs.folder import children, read_recipe
-from scarce.runs.generating import asked_prompts
+from scarce.runs.generating import asked_prompts, shots
 from scarce.runs.loading import load_data, make_codec, record_prompts
 from scarce.runs.opening import open_generator
 from scarce.runs.parents import codec_parent, parent_folder
@@ -236,11 +236,14 @@ def _samples(home: _Home) -> Found:
     if rows > ROWS:
         return "unchecked", f"the first shard has {rows} rows; up to {ROWS} are drawn again"
     generator, assembly, recipe = open_generator(home.folder, home.catalogue)
+    first = None
     if generator.modality == recipe.data.modality:
         asked = asked_prompts(home.dataset, recipe, assembly, generator.codec)
+        init = shots(home.dataset, recipe, generator.codec, asked)
+        first = None if init is None else init(slice(0, rows))
     else:
         asked = record_prompts(home.dataset, recipe, assembly, None)
-    state = generator.shard(asked[:rows], seed=derive(generator.runtime.derive("generate"), "shard", 0))
+    state = generator.shard(asked[:rows], seed=derive(generator.runtime.derive("generate"), "shard", 0), init=first)
     again = {k: v for k, v in (("num", state.num), ("cat", state.cat), ("mask", state.mask)) if v is not None}
     if set(again) == set(kept) and all(torch.equal(again[name], kept[name]) for name in again):
         return "ok", f"{rows} samples drawn again: every value is the same"

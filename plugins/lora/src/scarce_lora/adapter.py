@@ -86,10 +86,13 @@ def attach(module: nn.Module, names: Sequence[str], *, name: str, rank: int, alp
     key = next(k for i in range(len(taken) + 1) if (k := f"{stem}-{i}") not in taken)
     config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=list(names))
     trained = {p: p.requires_grad for p in module.parameters()}
+    on = {part: part.active_adapters for part in module.modules() if isinstance(part, LoraLayer)}
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Already found a `peft_config`")  # several adapters on one module are meant
         torch.manual_seed(seed)
         inject_adapter_in_model(config, module, key)
+    for layer, active in on.items():  # peft switches all others off
+        layer.set_adapter(active, inference_mode=True)
     for parameter, wanted in trained.items():  # peft freezes what it does not own; what trains is the plan's to say
         parameter.requires_grad_(wanted)
     found = {n: part for n, part in module.named_modules() if isinstance(part, LoraLayer) and key in part.lora_A}
