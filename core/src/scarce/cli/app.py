@@ -15,6 +15,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "run": ("scarce.cli.run:main", "run a recipe: load, train, generate, learn, evaluate, report"),
     "resume": ("scarce.cli.run:resume", "continue an interrupted run"),
     "sample": ("scarce.cli.run:sample", "draw new samples from a run"),
+    "export": ("scarce.cli.export:main", "a run's generator in a format for other programs"),
     "evaluate": ("scarce.cli.run:evaluate", "judge the samples of a run again"),
     "sweep": ("scarce.cli.sweep:main", "run a recipe at many points, and compare them"),
     "compare": ("scarce.cli.compare:main", "later runs or arms against the first, paired over seeds"),

@@ -14,11 +14,11 @@ from scarce.contract.specs import *
 
 __all__ = [
     "AcquisitionSpec", "AdaptContext", "Adapter", "AdapterHandle", "Backbone", "BackboneContext", "BackboneSpec",
-    "BaselineContext", "Block", "Budget", "Bundle", "Caption", "CaptionContext", "Codec", "CodecContext", "Component",
-    "Condition", "Conditioner", "ConditionerContext", "ConditionerSpec", "Dataset", "DifferentiableLearner", "Draw",
-    "DrawContext", "Embedded", "EvaluatorContext", "EvaluatorSpec", "Event", "FeatureLearner", "Figure", "Fitted", "Fitting", "Generator",
-    "Known", "Learner", "LearnerContext", "LearnerSpec", "LifecycleSpec", "LoadContext", "Measure", "MeasureContext",
-    "Metric", "ModalitySpec", "Options", "Phase", "Plan", "PlanContext", "Predictions", "Prompt", "Runtime",
-    "ScoreContext", "Space", "State", "StochasticLearner", "StrategySpec", "Term", "TermContext", "TrainingPart", "UpdateContext",
-    "UpdateResult", "WriteContext", "concat", "hookimpl", "take",
+    "BaselineContext", "Block", "Branch", "BranchAdapter", "Budget", "Bundle", "Caption", "CaptionContext", "Codec",
+    "CodecContext", "Component", "Condition", "Conditioner", "ConditionerContext", "ConditionerSpec", "Dataset",
+    "DifferentiableLearner", "Draw", "DrawContext", "Embedded", "EvaluatorContext", "EvaluatorSpec", "Event", "ExportContext",
+    "FeatureLearner", "Figure", "Fitted", "Fitting", "Generator", "Known", "Learner", "LearnerContext", "LearnerSpec",
+    "LifecycleSpec", "LoadContext", "Measure", "MeasureContext", "Metric", "ModalitySpec", "Options", "Phase", "Plan",
+    "PlanContext", "Predictions", "Prompt", "Runtime", "ScoreContext", "Space", "State", "StochasticLearner", "StrategySpec",
+    "Term", "TermContext", "TrainingPart", "UpdateContext", "UpdateResult", "WriteContext", "concat", "hookimpl", "take",
 ]  # fmt: skip

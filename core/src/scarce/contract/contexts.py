@@ -221,7 +221,8 @@ class EvaluatorContext(DataContext):
     predictions: source -> what the learner fitted on that source says of the test records ("real", "both" and
     "synthetic" among them); expected: how many synthetic records were asked for (missing ones count as failures);
     learner: its name in the recipe, empty for none; describe: captions of any records in the style of the prompts, None
-    where prompts are no captions; log: what training logged, a mapping per line (phase, step, loss of each term, …).
+    where prompts are no captions; log: what training logged, a mapping per line (phase, step, loss of each term, …); rounds:
+    what each round of active learning said of itself (round, budget, accuracy, gate, epsilon, gain, label_accuracy, …).
     """
 
     samples: Mapping[str, Any]
@@ -233,6 +234,7 @@ class EvaluatorContext(DataContext):
     generator: Generator | None = None
     describe: Callable[[Any], list[Caption]] | None = None
     log: Sequence[Mapping[str, Any]] = ()
+    rounds: Sequence[Mapping[str, Any]] = ()
     parts: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -242,3 +244,41 @@ class Event(Frozen):
     folder: Path
     step: int = 0
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+class BranchAdapter(Frozen):
+    """One adapter of a branch: its target's recipe path, and `AdapterHandle.state` and `config` as they were kept."""
+
+    name: str
+    target: str
+    state: Mapping[str, Tensor]
+    config: Mapping[str, Any]
+
+
+class Branch(Frozen):
+    """What answers one class ("*": everything): the phase that made it, and what sets it apart from the start weights.
+
+    adapters: in the order they were attached, those of the runs it went on from first; moved: names of base weights that
+    training changed, whose values are `generator.weights(phase)`.
+    """
+
+    phase: str
+    serves: Any
+    adapters: tuple[BranchAdapter, ...]
+    moved: frozenset[str]
+
+
+class ExportContext(Frozen):
+    """What a format of the group `scarce.exporters` is called with: it fills the empty folder `out` and returns it.
+
+    modules: recipe path -> network, with adapters off; source: the checkpoint that weights were read from, if any; lineage: the
+    run folders that made the generator, the first of them from scratch; half: weights in 16 bits.
+    """
+
+    generator: Generator
+    branches: tuple[Branch, ...]
+    modules: Mapping[str, torch.nn.Module]
+    source: str
+    lineage: tuple[Path, ...]
+    out: Path
+    half: bool = False

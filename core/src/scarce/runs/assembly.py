@@ -51,7 +51,11 @@ def named_components(recipe: Recipe) -> list[Named]:
     """Every component of a recipe in calling order, by recipe path; a given generator brings its backbone and conditioners."""
     given = PARENT_ROLES if recipe.generator.source is not None else ()
     out = [Named("modality", "modality", recipe.data.modality, recipe.data.options)]
-    singles = [("backbone", recipe.backbone), ("acquisition", recipe.acquisition), ("learner", recipe.learner)]
+    if (asked := recipe.acquisition) is not None:
+        out.append(Named("acquisition", "acquisition", asked.name, asked.options))
+        out += [Named(f"acquisition.also.{i}", "acquisition", name, {}) for i, name in enumerate(asked.also)]
+        out += [Named("acquisition.oracle", "learner", asked.oracle.name, asked.oracle.options)] if asked.oracle else []
+    singles = [("backbone", recipe.backbone), ("learner", recipe.learner)]
     out += [Named(role, role, part.name, part.options) for role, part in singles if part is not None]
     for role in ("conditioner", "strategy", "evaluator", "lifecycle"):
         out += [Named(f"{role}.{i}", role, part.name, part.options) for i, part in enumerate(getattr(recipe, role))]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from scarce.contract.condition import Prompt
+from scarce.contract.condition import Condition, Prompt
 from scarce.contract.dataset import Dataset, concat, take
 from scarce.contract.protocols import Codec
 from scarce.contract.space import Known, State
@@ -85,12 +85,12 @@ def train_counts(dataset: Dataset) -> list[int]:
 
 def generate(
     generator: TrainedGenerator, prompts: Sequence[Prompt], *, seed: int, shards: Path | None = None, known: Known | None = None,
-    length: int | None = None, init: Callable[[slice], State] | None = None,
+    length: int | None = None, init: Callable[[slice], State] | None = None, conditions: Condition | None = None,
 ) -> Any:  # fmt: skip
     """Finished records, one per prompt; with a folder for shards, finished ones are read back after an interruption.
 
     init: the clean samples that a slice of the prompts begins at. length: of every record (DataError where the generator has
-    no room for it), else lengths follow the training records.
+    no room for it), else lengths follow the training records. conditions: [n], in the place of those of the prompts.
     """
     pieces = []
     with generator.runtime.progress.track("generate", len(prompts)) as advance:
@@ -103,7 +103,10 @@ def generate(
             else:
                 rows = None if known is None else known[slice(start, start + len(part))]
                 first = None if init is None else init(slice(start, start + len(part)))
-                state = generator.shard(part, seed=derive(seed, "shard", start), known=rows, length=length, init=first)
+                state = generator.shard(
+                    part, seed=derive(seed, "shard", start), known=rows, length=length, init=first,
+                    condition=None if conditions is None else conditions[slice(start, start + len(part))],
+                )  # fmt: skip
             if path is not None and not path.is_file():
                 write_tensors(path, {k: v for k, v in (("num", state.num), ("cat", state.cat), ("mask", state.mask)) if v is not None})
             pieces.append(generator.finish(state, part, seed=derive(seed, "decode", start)))

@@ -99,11 +99,12 @@ class TrainedGenerator:
         return self.finish(self.shard(prompts, seed=seed, known=known), prompts, seed=derive(seed, "decode"))
 
     def shard(
-        self, prompts: Sequence[Prompt], *, seed: int, known: Known | None = None, length: int | None = None, init: State | None = None
-    ) -> State:
+        self, prompts: Sequence[Prompt], *, seed: int, known: Known | None = None, length: int | None = None, init: State | None = None,
+        condition: Condition | None = None,
+    ) -> State:  # fmt: skip
         """Encoded samples of one shard, on the CPU; all of one length if asked (DataError when there is no room for it)."""
         with torch.no_grad():
-            condition = self.encode_condition(prompts)
+            condition = self.encode_condition(prompts) if condition is None else condition
             noise = None
             if length is not None:
                 noise = self.process.start(len(prompts), generator(seed, "noise"), self.runtime.device, condition.labels, length)

@@ -39,7 +39,8 @@ def open_generator(
 ) -> tuple[TrainedGenerator, Assembly, Recipe]:
     """The generator of a run folder (its first child when it has arms or seeds), ready to sample.
 
-    codec: the modality's codec of the run that uses it, in the place of the one it was trained with. Raises RunError when the run has no finished generator.
+    codec: the modality's codec of the run that uses it, in the place of the one it was trained with. Raises RunError when the
+    run has no finished generator.
     """
     home = children(folder)[0]
     recipe, _ = read_recipe(home)

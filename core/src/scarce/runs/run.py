@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from scarce.runs.opening import parent_generator
 from scarce.runs.parents import codec_parent
 from scarce.runs.planning import make_plan
 from scarce.runs.provenance import lock, record_data, seal
+from scarce.runs.rounds import Loop, play
 from scarce.runs.sections import Recipe
 from scarce.runs.training import Material, material, train_plan
 from scarce.runtime.progress import Progress
@@ -83,10 +84,15 @@ def execute(job: Job) -> dict[str, Any]:
         codec = make_codec(dataset, assembly, recipe, folder, codec_parent(recipe, job.catalogue))
         notify("run_started", 0, {"rows": len(dataset)})
         generator = obtain_generator(job, dataset, codec, assembly, runtime, cost)
-        dataset, samples = make_samples(job, dataset, generator, assembly, cost)
+        loop = Loop(recipe, folder, dataset, codec, generator, assembly, runtime)
+        if recipe.acquisition is not None or recipe.generate.rounds > 1:
+            dataset, samples = play(loop)
+        else:
+            dataset, samples = make_samples(job, dataset, generator, assembly, cost)
         notify("samples_ready", 0, {"samples": len(samples.records)})
-        out = judge(job, dataset, codec, generator, samples, assembly, runtime, cost)
-        notify("round_finished", 0, {"round": 0})
+        out = judge(job, dataset, codec, generator, samples, assembly, runtime, cost, loop.facts)
+        for facts in loop.facts or [{"round": 0}]:
+            notify("round_finished", facts["round"], facts)
         notify("run_finished", 0, {"metrics": len(out["metrics"])})
     except ScarceError as error:
         notify("run_failed", 0, {"message": error.message})
@@ -189,6 +195,7 @@ def judge(
     assembly: Assembly,
     runtime: SharedRuntime,
     cost: dict[str, Any],
+    rounds: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Fit the learner on every source of data, evaluate, and write metrics.json."""
     train = dataset.part(dataset.rows("train"))
@@ -212,7 +219,7 @@ def judge(
         targets={k: p.target if len(p.target) else None for k, p in parts.items()}, runtime=runtime,
         seed=runtime.derive("evaluate") % 2**31, expected=len(synthetic.records), generator=generator,
         learner=job.recipe.learner.name if job.recipe.learner else "", describe=describer(job.recipe, assembly, generator.codec),
-        log=read_lines(job.folder / "metrics.jsonl"),
+        log=read_lines(job.folder / "metrics.jsonl"), rounds=rounds,
     )  # fmt: skip
     metrics, figures = evaluate(ctx, assembly, runtime)
     figures += draw_records(ctx, assembly) if parts else []

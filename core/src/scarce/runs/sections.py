@@ -93,6 +93,8 @@ class Train(Options):
 class Generate(SamplerOptions):
     """How many samples, of what, and how they are drawn. count None: `ratio` for each training row.
 
+    rounds: of generate, learn, evaluate, each with a fresh learner; pool: what a round's learner is trained on beside the
+    first labelled records: "generated" samples, records "classic"ally queried from the unlabelled ones, or "both".
     init: "shots" begins at labelled training records of the asked class, noised for the last `strength` of the steps
     (SDEdit, arXiv 2108.01073), instead of at noise alone.
     """
@@ -104,6 +106,42 @@ class Generate(SamplerOptions):
     init: Literal["noise", "shots"] = "noise"
     strength: float = Field(default=0.7, gt=0, le=1)
     shard: int = Field(default=4096, ge=1)
+    rounds: int = Field(default=1, ge=1)
+    pool: Literal["generated", "classic", "both"] = "generated"
+
+
+class Acquisition(Options):
+    """How what is generated or labelled is chosen by what a learner finds informative, round by round.
+
+    mode: "ascend" moves the class embeddings uphill, "select" generates `factor` times as many and keeps the best, "query"
+    only ranks unlabelled training records. also: other scores that are computed and kept, without acting. epsilon: radius
+    over the embedding's norm, reached in the last round (`schedule = "linear"`) or always ("constant"); auto_epsilon: search
+    `grid` for the largest with a gain whose samples keep `tau` of their label accuracy, by `oracle` (a learner; None: the
+    recipe's). steps, step (over the radius), images (per embedding), grad_steps (network calls differentiated), fresh (new
+    noise each step), direction ("random" is the ablation). warmup: no ascent before validation accuracy is chance plus
+    this. embeddings per class, kept apart by `repulsion`. options: the score's own.
+    """
+
+    name: str
+    mode: Literal["ascend", "select", "query"] = "ascend"
+    also: tuple[str, ...] = ()
+    epsilon: float = Field(default=0.02, ge=0)
+    schedule: Literal["linear", "constant"] = "linear"
+    auto_epsilon: bool = False
+    grid: tuple[float, ...] = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+    tau: float = Field(default=0.95, gt=0, le=1)
+    oracle: Named | None = None
+    steps: int = Field(default=10, ge=1)
+    step: float = Field(default=0.2, gt=0)
+    images: int = Field(default=6, ge=1)
+    grad_steps: int = Field(default=1, ge=1)
+    fresh: bool = False
+    direction: Literal["gradient", "random"] = "gradient"
+    warmup: float = Field(default=0.1, ge=0)
+    embeddings: int = Field(default=1, ge=1)
+    repulsion: float = Field(default=0.0, ge=0)
+    factor: float = Field(default=4.0, gt=1)
+    options: dict[str, Any] = Field(default_factory=dict)
 
 
 class GeneratorSection(Options):
@@ -129,7 +167,7 @@ class Recipe(Options):
     train: Train = Train()
     generator: GeneratorSection = GeneratorSection()
     generate: Generate = Generate()
-    acquisition: Named | None = None
+    acquisition: Acquisition | None = None
     learner: Named | None = None
     evaluator: tuple[Named, ...] = ()
     lifecycle: tuple[Named, ...] = ()
