@@ -3,7 +3,8 @@
 Groups: tables (the default; the plan for <= 15 CPU seconds of training), tables-60 (for <= 60), train_step, sampling,
 priors (full against standard), tldr (BERT beside the MLP), suite (ranks of TL;DR's adapters on one table), weights (its
 pretrained weights beside random ones and the MLP), text2data (the barrier beside other ways to fine-tune on few captions),
-text_step (what a text adds to a training step).
+text2data-sweep (its rho, alpha and beta), text_step (what a text adds to a training step), galot (rounds of generative active
+learning beside random generation, and what an ascent step costs).
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ GROUPS: dict[str, tuple[str, dict[str, Any]]] = {
     "tables": ("tables", {}), "tables-60": ("tables", {"budget": 60}), "train_step": ("train_step", {}), "sampling": ("sampling", {}),
     "priors": ("priors", {}), "tldr": ("tldr", {}), "suite": ("suite", {}),
     "weights": ("suite", {"factor": "backbone"}),
-    "text2data": ("text2data", {}), "text_step": ("text_step", {}),
+    "text2data": ("text2data", {}), "text2data-sweep": ("text2data_sweep", {}), "text_step": ("text_step", {}),
+    "galot": ("galot", {}),
 }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from scarce.contract import Figure, Metric
 from scarce.report import write
+from scarce.report.costs import costs
 from scarce.report.results import Results, tables
 from scarce.report.statistics import Child
 from scarce.report.text import terminal_summary
@@ -85,6 +86,39 @@ def test_arms_are_compared_with_the_first(tmp_path):
     assert "lora · synthetic − plain · synthetic" in page
     assert "lora · synthetic" in page
     assert "no evidence" in page
+
+
+def costly(arms):
+    """Two seeds; every arm shares `pretrain` of its seed and trains `finetune` alone, the second arm twice as long."""
+    kids = []
+    for i, arm in enumerate(arms):
+        for seed in range(2):
+            phases = {"pretrain": 40.0 + seed, "finetune": 10.0 * (i + 1) + seed}
+            cost = {"train_cpu_seconds": sum(phases.values()), "phase_cpu_seconds": phases, "train_seconds": 60.0, "trainable": 12345}
+            said = [Metric(name="control_error", value=0.5 + 0.1 * i, direction="lower"), Metric(name="gradient_evaluations", value=1400.0)]
+            kids.append(Child(arm=arm, seed=seed, metrics=[m.to_json() for m in said], cost={**cost, "peak_memory_mb": 900 + i}))
+    return Results(name="arms", children=kids)
+
+
+def test_several_arms_have_one_table_of_what_they_cost_and_reached(tmp_path, monkeypatch):
+    table = costs(costly(("plain", "barrier")))
+    heads = ("error asked to measured ↓", "training, CPU s", "of its own phases, CPU s", "training, s", "peak memory, MB")
+    assert table.columns == (*heads, "trainable weights", "gradient evaluations")
+    assert [line.label for line in table.lines] == ["plain", "barrier"]
+    assert [line.cells[0][:5] for line in table.lines] == ["0.500", "0.600"]
+    assert [line.cells[1].split(" ±")[0] for line in table.lines] == ["51.0", "61.0"]
+    assert [line.cells[2].split(" ±")[0] for line in table.lines] == ["10.5", "20.5"]  # without the phase they share
+    assert table.lines[1].cells[3:] == ("60.0", "901", "12,345", "1,400")
+    assert costs(costly(("plain",))) is None
+    assert costs(results(arms=("a", "b"))) is None  # nothing was recorded
+    page = body(write_report(tmp_path, costly(("plain", "barrier"))).read_text())
+    monkeypatch.setattr(write, "find_spec", lambda name: None)
+    text = write_report(tmp_path, costly(("plain", "barrier"))).read_text()
+    for shown in (page, text):
+        assert "What each arm cost" in shown
+        assert "12,345" in shown
+        assert "A phase that arms share is trained once" in shown
+    assert "What each arm cost" not in body(write_report(tmp_path, costly(("plain",))).read_text())
 
 
 def test_tables_stand_synthetic_beside_baselines():

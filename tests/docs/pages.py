@@ -79,9 +79,15 @@ def option_rows(model: type[BaseModel], prefix: str, meanings: Meanings) -> Iter
     """Key, type, default and meaning of each field that is no table of its own."""
     for name, info in model.model_fields.items():
         key = f"`{prefix}{info.alias or name}`"
-        if not (isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel)):
+        if section_of(info.annotation) is None:
             said = info.description or meanings.get(key, "")
             yield key, type_name(info.annotation, limits_of(info)), default_of(info), said
+
+
+def section_of(annotation: Any) -> type[BaseModel] | None:
+    """The table of its own that a key of a recipe is, optional or not; a named component is a table of its plugin's."""
+    kinds = [a for a in (annotation, *get_args(annotation)) if isinstance(a, type) and issubclass(a, BaseModel)]
+    return kinds[0] if kinds and kinds[0] is not Named and get_origin(annotation) is not tuple else None
 
 
 def meanings_in(text: str) -> Meanings:
@@ -98,8 +104,8 @@ def recipe_part(old: str) -> str:
     meanings = meanings_in(old)
     parts = [table(OPTION_HEAD, option_rows(Recipe, "", meanings))]
     for name, info in Recipe.model_fields.items():
-        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
-            parts += [f"### `[{name}]`", table(OPTION_HEAD, option_rows(info.annotation, f"{name}.", meanings))]
+        if (section := section_of(info.annotation)) is not None:
+            parts += [f"### `[{name}]`", table(OPTION_HEAD, option_rows(section, f"{name}.", meanings))]
     return "\n\n".join(parts)
 
 
@@ -283,6 +289,19 @@ def text2data_part(old: str) -> str:
     return table((*head, "CPU s of stage 2"), cells)
 
 
+def text2data_sweep_part(old: str) -> str:
+    """rho, alpha and beta, as `make bench ONLY=text2data-sweep` kept them."""
+
+    def cell(row: dict[str, Any], name: str) -> str:
+        verdict = f": {row[f'{name} verdict']}" if row[f"{name} verdict"] else ""
+        return f"{row[name]:.3f} [{row[f'{name} low']:.3f}, {row[f'{name} high']:.3f}]{verdict}"
+
+    rows = measured("text2data-sweep")
+    names = ("rho", "alpha", "beta")
+    cells = [(*(r[n] for n in names), cell(r, "forgetting"), cell(r, "error"), "yes" if r["front"] else "") for r in rows]
+    return table((*names, "loss without condition / stage 1", "error asked to measured", "on the front"), cells)
+
+
 PARTS: dict[str, dict[str, Callable[[str], str]]] = {
     "README.md": {"distributions": distributions_part},
     "core/README.md": {"components": components_part("scarce")},
@@ -290,8 +309,12 @@ PARTS: dict[str, dict[str, Callable[[str], str]]] = {
     "plugins/lora/README.md": {"components": components_part("scarce-lora")},
     "plugins/tldr/README.md": {"components": components_part("scarce-tldr")},
     "plugins/timeseries/README.md": {"components": components_part("scarce-timeseries")},
+    "plugins/images/README.md": {"components": components_part("scarce-images")},
+    "plugins/datadream/README.md": {"components": components_part("scarce-datadream")},
+    "plugins/galot/README.md": {"components": components_part("scarce-galot")},
+    "plugins/tiny-t2i/README.md": {"components": components_part("scarce-tiny-t2i")},
     "plugins/text2data/README.md": {"components": components_part("scarce-text2data")},
-    "docs/text2data.md": {"measured": text2data_part},
+    "docs/text2data.md": {"measured": text2data_part, "sweep": text2data_sweep_part},
     "docs/tldr.md": {"measured": tldr_part, "parts": suite_part("suite"), "weights": suite_part("weights"), "priors": priors_part},
     "docs/recipes.md": {"keys": recipe_part},
     "docs/plugins.md": {"roles": roles_part, "capabilities": glossary_part},

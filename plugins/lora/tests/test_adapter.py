@@ -6,8 +6,9 @@ import torch
 from torch import nn
 
 from scarce.errors import RunError
-from scarce_lora.adapter import attach, read_peft
+from scarce_lora.adapter import attach
 from scarce_lora.layers import linear_layers
+from scarce_lora.source import read_source
 
 
 def network(seed=0):
@@ -138,25 +139,25 @@ def test_what_we_write_peft_reads_and_what_peft_writes_we_read(tmp_path):
     theirs = peft.PeftModel.from_pretrained(network(), str(tmp_path / "ours"))
     assert torch.allclose(theirs(X), on, atol=1e-6)
     theirs.save_pretrained(str(tmp_path / "theirs"))
-    facts, weights = read_peft(tmp_path / "theirs")
-    assert (facts["r"], facts["lora_alpha"]) == (4, 8.0)
+    found = read_source(tmp_path / "theirs", [])
+    assert (found.rank, found.alpha) == (4, 8.0)
     again = network()
     second = adapted(again)
-    second.load(weights)
+    second.load(found.weights)
     second.enable(True)
     assert torch.equal(again(X), on)
 
 
 def test_a_folder_without_lora_says_so(tmp_path):
-    with pytest.raises(RunError, match=r"adapter_config\.json is missing"):
-        read_peft(tmp_path)
+    with pytest.raises(RunError, match=r"neither adapter_config\.json nor pytorch_lora_weights\.safetensors"):
+        read_source(tmp_path, [])
     (tmp_path / "adapter_config.json").write_text('{"peft_type": "IA3"}')
     with pytest.raises(RunError, match="holds IA3, not LoRA"):
-        read_peft(tmp_path)
+        read_source(tmp_path, [])
     (tmp_path / "adapter_config.json").write_text('{"peft_type": "LORA"}')
     (tmp_path / "adapter_model.safetensors").write_bytes(b"no tensors")
     with pytest.raises(RunError, match="damaged"):
-        read_peft(tmp_path)
+        read_source(tmp_path, [])
 
 
 def test_layers_are_found_by_the_end_of_their_name_fresh_and_adapter_ones_left_out():

@@ -174,3 +174,61 @@ def test_control_needs_captions_and_says_so(recipe, tmp_path):
     failed = next(m for m in run.metrics if m["name"] == "control_error")
     assert math.isnan(failed["value"])
     assert "generate.prompt" in failed["error"]
+
+
+BRANCHES = """
+from scarce.contract import Plan, StrategySpec, hookimpl
+
+class Branches(StrategySpec):
+    @hookimpl
+    def strategy_amend_plan(self, ctx):
+        leaf = ctx.plan.leaves()[0]
+        made = [leaf.with_(name=f"{leaf.name}-{label}", classes=(label,), serves=label) for label in ctx.classes]
+        return Plan(phases=(*(p for p in ctx.plan.phases if p.name != leaf.name), *made))
+"""
+MANIFEST = """
+api = "0.1"
+[[component]]
+role = "strategy"
+name = "branches"
+summary = "a leaf per class"
+"""
+ENTRY_POINTS = """
+[scarce.plugins]
+scarce-branches = scarce_branches:plugin.toml
+[scarce.strategies]
+branches = scarce_branches:Branches
+"""
+
+
+@pytest.fixture
+def branches(tmp_path, monkeypatch):
+    """A really installed distribution whose strategy fine-tunes one leaf per class."""
+    package, info = tmp_path / "site" / "scarce_branches", tmp_path / "site" / "scarce_branches-0.1.dist-info"
+    for folder, files in {
+        package: {"__init__.py": BRANCHES, "plugin.toml": MANIFEST},
+        info: {"METADATA": "Metadata-Version: 2.1\nName: scarce-branches\nVersion: 0.1\n", "entry_points.txt": ENTRY_POINTS, "RECORD": ""},
+    }.items():
+        folder.mkdir(parents=True)
+        for name, text in files.items():
+            (folder / name).write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+
+
+def test_what_branches_per_class_forget_is_measured_with_prompts_they_answer(branches, recipe, tmp_path):
+    """No leaf answers a prompt without a class, so every leaf is measured on its class, and the numbers say so."""
+    data = {**RECIPE["data"], "labelled": 1.0}
+    evaluator = [{"name": "forgetting", "rows": 100, "draws": 4}]
+    stage = [{"name": "two-stage", "steps": 60, "rate": 0.02}, {"name": "branches"}]
+    run = carry_out(recipe(data=data, evaluator=evaluator), tmp_path / "run", strategy=stage)
+    assert [p["serves"] for p in read_json(run.folder / "plan.json")[1:]] == ["no", "yes"]
+    found = {m["name"]: m for m in run.metrics}
+    assert [m["error"] for m in run.metrics if m["error"]] == []
+    assert "unconditional_loss" not in found
+    ratio = found["forgetting_ratio"]
+    assert "prompt of each record's class" in ratio["note"]
+    assert ratio["n"] == 100
+    assert 0.2 < ratio["value"] < 2
+    assert ratio["value"] != 1
+    assert found["weight_distance"]["value"] > 0
+    assert found["gradient_evaluations"]["value"] == 40 + 2 * 60

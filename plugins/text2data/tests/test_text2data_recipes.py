@@ -43,6 +43,7 @@ def test_a_recipe_runs_from_captions_to_report(name, tmp_path):
     text = run.report.read_text(encoding="utf-8")
     assert "asked and measured" in text
     assert "Multiplier of the constraint" in text
+    assert ("series drawn for this caption" in text) == (name != "table")
 
 
 def test_lora_under_a_barrier_on_series_by_set_alone(tmp_path):

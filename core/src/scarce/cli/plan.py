@@ -17,7 +17,7 @@ def main(argv: list[str]) -> None:
     from scarce.runs.assembly import assemble
     from scarce.runs.folder import plain
     from scarce.runs.loading import load_data, make_codec
-    from scarce.runs.parents import codec_parent
+    from scarce.runs.parents import codec_parent, settled
     from scarce.runs.planning import rows
     from scarce.runs.recipe import data_overrides, find_recipe, parse_set, resolve
     from scarce.runs.run import Job, prepare
@@ -26,7 +26,7 @@ def main(argv: list[str]) -> None:
     catalogue = read_catalogue()
     _, raw = find_recipe(asked.recipe, catalogue)
     overrides = [*data_overrides(asked.data), *(parse_set(text) for text in asked.set)]
-    recipe = resolve(raw, preset=asked.preset, overrides=overrides)
+    recipe = settled(resolve(raw, preset=asked.preset, overrides=overrides), catalogue)
     assembly = assemble(recipe, catalogue, name="data")
     dataset = load_data(recipe, assembly, catalogue)
     runtime = SharedRuntime(seed=recipe.seed, options=recipe.runtime)

@@ -142,7 +142,8 @@ class AdaptContext(Frozen):
 class TermContext(Frozen):
     """strategy_term. A batch for the loss called `name`.
 
-    denoise(condition) gives per-row losses [b] of x0; denoise(condition, other) those of other clean samples.
+    denoise(condition) gives per-row losses [b] of x0; denoise(condition, other) those of other clean samples. rows: [b]
+    positions of the batch in the data set.
     """
 
     name: str
@@ -155,6 +156,7 @@ class TermContext(Frozen):
     generator: torch.Generator
     step: int
     phase: Phase
+    rows: Tensor
 
 
 class UpdateContext(Frozen):
@@ -181,7 +183,8 @@ class MeasureContext(Frozen):
     """strategy_measure. Measured once on start weights.
 
     loss(rows, condition kind, draws) -> mean loss under fixed draws of t and noise; gradients(rows, condition kind, draw)
-    -> gradient of the rows' mean loss by parameter name (None where a parameter has no part in it).
+    -> gradient of the rows' mean loss by parameter name (None where a parameter has no part in it); sample(rows, draw) ->
+    encoded samples of the rows' own conditions, as the recipe generates; train, labelled, validation: positions in the data set.
     """
 
     name: str
@@ -193,6 +196,8 @@ class MeasureContext(Frozen):
     validation: Tensor
     runtime: Runtime
     phase: Phase
+    labelled: Tensor
+    sample: Callable[[Tensor, int], State]
 
 
 class ScoreContext(Frozen):
@@ -222,7 +227,9 @@ class EvaluatorContext(DataContext):
     "synthetic" among them); expected: how many synthetic records were asked for (missing ones count as failures);
     learner: its name in the recipe, empty for none; describe: captions of any records in the style of the prompts, None
     where prompts are no captions; log: what training logged, a mapping per line (phase, step, loss of each term, …); rounds:
-    what each round of active learning said of itself (round, budget, accuracy, gate, epsilon, gain, label_accuracy, …).
+    what each round of active learning said of itself (round, budget, accuracy, gate, epsilon, gain, label_accuracy, …);
+    parent: a given generator as it was before this run adapted it, None where all was trained here; prompts: positions of
+    records -> what the recipe asks for them.
     """
 
     samples: Mapping[str, Any]
@@ -235,6 +242,8 @@ class EvaluatorContext(DataContext):
     describe: Callable[[Any], list[Caption]] | None = None
     log: Sequence[Mapping[str, Any]] = ()
     rounds: Sequence[Mapping[str, Any]] = ()
+    parent: Generator | None = None
+    prompts: Callable[[Array], list[Prompt]] | None = None
     parts: Mapping[str, Any] = field(default_factory=dict)
 
 

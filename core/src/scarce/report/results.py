@@ -13,7 +13,10 @@ from scarce.report.statistics import MAIN_METRIC, METRICS, SECTIONS, SOURCES, Ch
 from scarce.report.verdict import Verdict, flags, judge
 from scarce.report.worth import statements
 
-SHARES = ("exact_copies", "holdout_share", "dtw_holdout_share", "coverage", "membership_tpr")
+SHARES = (
+    "exact_copies", "holdout_share", "dtw_holdout_share", "shot_holdout_share", "shot_copies", "shot_memorised", "coverage",
+    "membership_tpr",
+)  # fmt: skip
 
 
 class Results(Frozen):

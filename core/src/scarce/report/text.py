@@ -19,7 +19,7 @@ from scarce.report.verdict import Verdict, flags
 
 COLOURS = {"green": "green", "amber": "yellow", "red": "red", "grey": "bright_black"}
 TITLES = {
-    "utility": "Utility: train on it, test on real rows", "fidelity": "Fidelity",
+    "utility": "Utility: train on it, test on real rows", "rounds": "Rounds: generate, learn, again", "fidelity": "Fidelity",
     "control": "Control: what was asked, and what came", "privacy": "Privacy", "diversity": "Diversity",
     "more": "More measures", "cost": "What each arm cost, and what it reached",
 }  # fmt: skip

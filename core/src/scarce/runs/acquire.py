@@ -13,10 +13,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from scarce.contract.condition import Condition
+from scarce.contract.condition import Condition, stack
 from scarce.contract.frozen import Frozen
 from scarce.contract.generator import Generator
 from scarce.contract.space import State
+from scarce.errors import RunError
 from scarce.runs.sections import Acquisition
 from scarce.runtime.seeds import derive
 
@@ -28,39 +29,42 @@ Score = Callable[[State, Tensor], Tensor]
 class Ascent:
     """What an ascent found: embeddings moved inside their balls, and how the mean score of each went.
 
-    condition: [e]; scores: [steps + 1, e], by common random numbers unless `fresh`; moved: [e] distance over the norm of the
-    start; skipped: gradients that were not finite and moved nothing.
+    condition: [e]; scores: [steps + 1, e] on the draws that were climbed on; moved: [steps + 1, e] distance over the norm of
+    the start, of the part that moved farthest; before, after: [e] on fresh draws, the same for both; skipped: gradients that
+    were not finite and moved nothing.
     """
 
     condition: Condition
     scores: Tensor
     moved: Tensor
+    before: Tensor
+    after: Tensor
     skipped: int = 0
 
     @property
     def gain(self) -> float:
-        """Mean rise of the score from the first step to the last."""
-        return float((self.scores[-1] - self.scores[0]).mean())
+        """Mean rise of the score on draws that the ascent has not seen, over the embeddings whose score is a number."""
+        rise = self.after - self.before
+        return float(rise[rise.isfinite()].mean()) if rise.isfinite().any() else 0.0
 
 
 class Embedding:
-    """A batch of conditions as rows of numbers, and back: unmasked tokens, and the pooled vector where there is one."""
+    """A batch of conditions as rows of numbers, and back: unmasked tokens, and the pooled vector where there is one.
+
+    Each of the two has a ball of its own, so that one which a network does not read leaves no room to the other.
+    """
 
     def __init__(self, condition: Condition) -> None:
         self.start = condition
         self.mask = condition.mask.unsqueeze(-1)
+        tokens = (condition.tokens * self.mask).flatten(1).float().detach()
+        self.parts = [tokens] if condition.pooled is None else [tokens, condition.pooled.float().detach()]
 
-    def rows(self) -> Tensor:
-        """[e, d]."""
-        parts = [(self.start.tokens * self.mask).flatten(1)]
-        return torch.cat(parts if self.start.pooled is None else [*parts, self.start.pooled], 1).float()
-
-    def condition(self, rows: Tensor) -> Condition:
-        """The conditions of rows [e, d]; masked tokens stay as they are."""
-        width = self.start.tokens[0].numel()
-        tokens = rows[:, :width].view_as(self.start.tokens).to(self.start.tokens.dtype)
+    def condition(self, parts: Sequence[Tensor]) -> Condition:
+        """The conditions of parts [e, d]; masked tokens stay as they are."""
+        tokens = parts[0].view_as(self.start.tokens).to(self.start.tokens.dtype)
         tokens = torch.where(self.mask, tokens, self.start.tokens)
-        pooled = None if self.start.pooled is None else rows[:, width:].to(self.start.pooled.dtype)
+        pooled = None if self.start.pooled is None else parts[1].to(self.start.pooled.dtype)
         return self.start.with_(tokens=tokens, pooled=pooled)
 
 
@@ -73,32 +77,43 @@ def ascend(
     start: [e], whose labels are the classes asked for; epsilon: radius over the norm of each start. One step: g = gradient
     of the mean score, e += step * radius * g / |g|, then back into the ball. All embeddings go in one batch; siblings [e]:
     equal numbers mark embeddings of one class, which `repulsion` keeps apart. grad_steps network calls are differentiated.
+    Raises RunError where no gradient reaches the embedding.
     """
     embedding = Embedding(start)
-    first = embedding.rows().detach()
-    radius = epsilon * first.norm(dim=1, keepdim=True)
-    rows, skipped, scores = first.clone(), 0, []
+    first = parts = embedding.parts
+    radii = [epsilon * part.norm(dim=1, keepdim=True) for part in first]
     direction = torch.Generator().manual_seed(derive(seed, "direction"))
-    for step in range(options.steps + 1):
-        last = step == options.steps
-        rows = rows.detach().requires_grad_(not last)
+    skipped, scores, moved = 0, [], [_moved(parts, first)]
+    for step in range(options.steps if epsilon > 0 else 0):
+        parts = [part.detach().requires_grad_() for part in parts]
         draws = derive(seed, "ascent", step if options.fresh else 0)
-        means = _mean_scores(generator, embedding.condition(rows), score, options, draws, grad=not last)
+        means = mean_scores(generator, embedding.condition(parts), score, options, draws, grad=True)
+        gradients = _gradients(means, parts)
         scores.append(means.detach().cpu())
-        if last:
-            break
-        (gradient,) = torch.autograd.grad(means.sum(), rows)
-        finite = torch.isfinite(gradient).all(1, keepdim=True)
+        finite = torch.stack([g.isfinite().all(1) for g in gradients]).all(0).unsqueeze(1)
         skipped += int((~finite).sum())
         if options.direction == "random":
-            gradient = torch.randn(gradient.shape, generator=direction).to(gradient)
-        pull = unit(torch.where(finite, gradient, torch.zeros_like(gradient)))
+            gradients = [torch.randn(g.shape, generator=direction).to(g) for g in gradients]
+        pulls = [unit(torch.where(finite, g, torch.zeros_like(g))) for g in gradients]
+        parts = [part.detach() for part in parts]
         if siblings is not None and options.repulsion:
-            pull = unit(pull + options.repulsion * unit(rows.detach() - _centres(rows.detach(), siblings)))
-        rows = into_ball(rows.detach() + finite * options.step * radius * pull, first, radius)
-    rows = rows.detach()
-    moved = (rows - first).norm(dim=1) / first.norm(dim=1).clamp(min=1e-12)
-    return Ascent(embedding.condition(rows), torch.stack(scores), moved.cpu(), skipped)
+            pulls = [unit(p + options.repulsion * unit(x - _centres(x, siblings))) for p, x in zip(pulls, parts, strict=True)]
+        steps = zip(parts, pulls, first, radii, strict=True)
+        parts = [into_ball(x + finite * options.step * r * pull, x0, r) for x, pull, x0, r in steps]
+        moved.append(_moved(parts, first))
+    found, held = embedding.condition(parts), derive(seed, "held out")
+    last = derive(seed, "ascent", options.steps - 1 if options.fresh else 0)
+    scores.append(mean_scores(generator, found, score, options, last).cpu())
+    before = mean_scores(generator, start, score, options, held).cpu()
+    after = mean_scores(generator, found, score, options, held).cpu() if epsilon > 0 else before
+    return Ascent(found, torch.stack(scores), torch.stack(moved).cpu(), before, after, skipped)
+
+
+def together(parts: Sequence[Ascent]) -> Ascent:
+    """Ascents of several batches of embeddings as one."""
+    names = ("scores", "moved", "before", "after")
+    joined = {name: torch.cat([getattr(p, name) for p in parts], dim=-1) for name in names}
+    return Ascent(condition=stack([p.condition for p in parts]), skipped=sum(p.skipped for p in parts), **joined)
 
 
 def into_ball(rows: Tensor, centre: Tensor, radius: Tensor) -> Tensor:
@@ -114,13 +129,28 @@ def unit(rows: Tensor) -> Tensor:
     return rows / (length + 1e-8)
 
 
-def _mean_scores(generator: Generator, condition: Condition, score: Score, options: Acquisition, seed: int, *, grad: bool) -> Tensor:
-    """[e] mean score of `images` samples of each condition."""
+def mean_scores(
+    generator: Generator, condition: Condition, score: Score, options: Acquisition, seed: int, *, grad: bool = False
+) -> Tensor:  # fmt: skip
+    """[e] mean score of `images` samples of each condition; equal seeds, equal noise."""
     many = condition[torch.arange(len(condition)).repeat_interleave(options.images)]
     labels = many.labels if many.labels is not None else torch.full((len(many),), -1)
     with torch.set_grad_enabled(grad):
         state = generator.draw(many, seed=seed, grad_steps=options.grad_steps if grad else 0)
         return score(state, labels).view(len(condition), options.images).mean(1)
+
+
+def _gradients(means: Tensor, parts: Sequence[Tensor]) -> list[Tensor]:
+    found = torch.autograd.grad(means.sum(), parts, allow_unused=True) if means.requires_grad else ()
+    if all(g is None for g in found):
+        what = "acquisition: no gradient of the score reaches the embedding; score, learner or network does not pass it on"
+        raise RunError(what, hint="--set acquisition.mode=select, which needs none")
+    return [torch.zeros_like(part) if g is None else g for g, part in zip(found, parts, strict=True)]
+
+
+def _moved(parts: Sequence[Tensor], first: Sequence[Tensor]) -> Tensor:
+    """[e] distance over the norm of the start, of the part that moved farthest."""
+    return torch.stack([(x - x0).norm(dim=1) / x0.norm(dim=1).clamp(min=1e-12) for x, x0 in zip(parts, first, strict=True)]).amax(0)
 
 
 def _centres(rows: Tensor, siblings: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from scarce.runs.experiment import Experiment, collect, proceed, start
 from scarce.runs.folder import children, new_folder, read_recipe, refuse_changes
 from scarce.runs.generating import asked_texts, class_counts, generate
 from scarce.runs.opening import open_generator
-from scarce.runs.parents import origin
+from scarce.runs.parents import origin, settled
 from scarce.runs.provenance import command
 from scarce.runs.recipe import data_overrides, find_recipe, read_toml, resolve
 from scarce.runs.where import parse_where
@@ -121,7 +121,7 @@ def run(
     name, raw = find_recipe(recipe, catalogue)
     memory = None if data is None or isinstance(data, str | Path) else data
     overrides = [*data_overrides(data if memory is None else "memory"), *(set or {}).items()]
-    resolved = resolve(raw, preset=preset, overrides=overrides)
+    resolved = settled(resolve(raw, preset=preset, overrides=overrides), catalogue)
     folder = new_folder(name, None if out is None else Path(out))
     shown = [(k, v) for k, v in overrides if k != "data.source" and v is not None]
     again = command(recipe, shown, preset, resolved.data.source if data is not None else None)
@@ -161,14 +161,13 @@ def resume(folder: Path, overrides: Sequence[tuple[str, Any]] = (), *, judge_aga
 
     judge_again: fit learners and evaluate the stored samples anew, even where that is finished.
     """
-    recipe, facts = read_recipe(folder)
-    refuse_changes(folder, recipe, resolve(read_toml(folder / "recipe.toml"), overrides=overrides))
+    (recipe, facts), catalogue = read_recipe(folder), read_catalogue()
+    refuse_changes(folder, recipe, settled(resolve(read_toml(folder / "recipe.toml"), overrides=overrides), catalogue))
     memory = None
     if recipe.data.source == "memory":
         import pandas as pd
 
         memory = pd.read_parquet(folder / "input.parquet")
     shown = progress or Progress(quiet=True)
-    catalogue = read_catalogue()
     proceed(Experiment(facts["name"], recipe, folder, catalogue, facts["command"], memory, shown, judge_again))
     return Run(folder)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from scarce.catalogue.capabilities import check
@@ -19,6 +19,8 @@ from scarce.runs.sections import Recipe
 PARENT_ROLES = ("backbone", "conditioner")
 # What the core itself provides to every generator: a NULL condition and a pooled vector exist even without conditioner.
 CORE_PROVIDES = frozenset({"cond:pooled", "cond:tokens", "cond:dropout"})
+ASCENT = ("score:differentiable", "learner:differentiable", "codec:soft", "cond:differentiable")
+"""What gradients pass on their way from a score to an embedding."""
 
 
 @dataclass(frozen=True)
@@ -104,12 +106,18 @@ def check_recipe(recipe: Recipe, catalogue: Catalogue) -> list[Named]:
     if recipe.diffusion.prior == "per-class" and recipe.generate.guidance != 1.0:
         what = "generate.guidance: it mixes predictions with and without a label, which need one diffusion.prior for both, not 'per-class'"
         raise RecipeError(what, hint="--set generate.guidance=1, or --set diffusion.prior=full")
+    if recipe.acquisition is not None and recipe.acquisition.mode == "query" and recipe.generate.pool == "generated":
+        what = "acquisition.mode: query ranks unlabelled records, and generate.pool = 'generated' asks for none"
+        raise RecipeError(what, hint="--set generate.pool=classic, or both; --set acquisition.mode=select chooses among samples")
     components = named_components(recipe)
-    rows = [catalogue.find(part.role, part.name) for part in components]
+    rows = [_row(part, recipe, catalogue) for part in components]
     source = origin(recipe, catalogue)
     given = [] if source is recipe else parent_rows(source, catalogue)
     if source.data.modality == recipe.data.modality:  # a generator of another modality gives views, it is not adapted
         check([*given, *rows], CORE_PROVIDES, catalogue=catalogue)
+    elif recipe.acquisition is not None or recipe.generate.rounds > 1:
+        what = f"generator.from: a generator of {source.data.modality} can't make the {recipe.data.modality} of later rounds"
+        raise RecipeError(what, hint=f"name a generator of {recipe.data.modality}, or --set generate.rounds=1 without [acquisition]")
     elif recipe.strategy:
         what = f"generator.from: a generator of {source.data.modality} can't be adapted to {recipe.data.modality}"
         raise RecipeError(what, hint="--set strategy=[] uses it as it is, one sample for each record")
@@ -122,6 +130,14 @@ def check_recipe(recipe: Recipe, catalogue: Catalogue) -> list[Named]:
     if source.data.modality == recipe.data.modality:
         check([*given, *rows], CORE_PROVIDES, catalogue=catalogue)
     return components
+
+
+def _row(part: Named, recipe: Recipe, catalogue: Catalogue) -> Row:
+    """The catalogue's row, with what `acquisition.mode` adds to it: what only watches or judges an ascent does not carry it."""
+    row, asked = catalogue.find(part.role, part.name), recipe.acquisition
+    if part.path == "acquisition" and asked is not None and asked.mode == "ascend" and recipe.generate.pool != "classic":
+        return replace(row, requires=(*row.requires, *ASCENT))
+    return replace(row, provides=()) if part.path.startswith("acquisition.") else row
 
 
 def assemble(recipe: Recipe, catalogue: Catalogue, *, name: str) -> Assembly:

@@ -22,6 +22,7 @@ from scarce.report.statistics import Child
 from scarce.report.write import write_report
 from scarce.runs.assembly import check_recipe
 from scarce.runs.folder import children, read_recipe, refuse_changes, write_recipe
+from scarce.runs.parents import settled
 from scarce.runs.provenance import seal_report, write_card
 from scarce.runs.recipe import with_arm
 from scarce.runs.run import Job, execute
@@ -52,6 +53,9 @@ class Experiment:
     judge_again: bool = False
     sweep: Mapping[str, Any] | None = None
 
+    def __post_init__(self) -> None:
+        self.recipe = settled(self.recipe, self.catalogue)
+
     def jobs(self) -> list[Job]:
         """One job per arm and seed; a single one lives in the folder itself."""
         arms: list[tuple[str, Mapping[str, Any]]] = [(arm.name, arm.overrides) for arm in self.recipe.arm] or [("main", {})]
@@ -59,7 +63,7 @@ class Experiment:
         out = []
         for name, overrides in arms:
             for seed in range(self.recipe.seed, self.recipe.seed + self.recipe.seeds):
-                recipe = with_arm(self.recipe, {**overrides, "seed": seed, "seeds": 1})
+                recipe = settled(with_arm(self.recipe, {**overrides, "seed": seed, "seeds": 1}), self.catalogue)
                 folder = self.folder if single else self.folder / "arms" / name / str(seed)
                 shared = self._shared(recipe) if len(arms) > 1 else None
                 job = Job(recipe, folder, self.catalogue, name, self.memory, self.progress, shared, self.judge_again)

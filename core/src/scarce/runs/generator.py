@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from scarce.contract.condition import Condition, Prompt, stack
-from scarce.contract.plan import Plan
+from scarce.contract.plan import BASE, Plan
 from scarce.contract.protocols import Codec
 from scarce.contract.space import Known, Space, State, join
 from scarce.diffusion.guidance import guided
@@ -34,6 +34,13 @@ class TrainedGenerator:
         self.classes = model.conditions.classes
         self.scope: Scope | None = None  # the plugins of another run's generator; None when it is this run's own
         self.modality = ""
+        self.only: str | None = None  # a phase that answers everything, past the routing
+
+    def before(self) -> TrainedGenerator:
+        """The generator that this one was adapted from: what its base weights make."""
+        made = TrainedGenerator(model=self.model, process=self.process, codec=self.codec, options=self.options, runtime=self.runtime)
+        made.scope, made.modality, made.only = self.scope, self.modality, BASE
+        return made
 
     @property
     def plan(self) -> Plan:
@@ -133,6 +140,8 @@ class TrainedGenerator:
 
     def _routes(self, labels: Tensor) -> list[tuple[str, Tensor]]:
         """Leaf -> rows it answers; rows without a label go to the leaf that serves everything."""
+        if self.only is not None:
+            return [(self.only, torch.arange(len(labels)))]
         if len(self.model.plan.leaves()) == 1 and self.model.plan.leaves()[0].serves == "*":
             return [(self.model.plan.leaves()[0].name, torch.arange(len(labels)))]
         found: dict[str, list[Tensor]] = {}

@@ -25,7 +25,7 @@ from scarce.runs.split import hide_labels, split
 def load_data(recipe: Recipe, assembly: Assembly, catalogue: Catalogue, *, memory: Any = None) -> Dataset:
     """Records, split and with labels hidden as the recipe asks; `memory` are records given from Python."""
     dataset = read_records(recipe.data, recipe.seed, assembly, catalogue, memory=memory)
-    return hide_labels(split(dataset, recipe.seed), recipe.data.labelled, recipe.seed)
+    return hide_labels(split(dataset, recipe.seed, recipe.data.shares), recipe.data.labelled, recipe.seed)
 
 
 def read_records(section: Data, seed: int, assembly: Assembly, catalogue: Catalogue, *, memory: Any = None) -> Dataset:

@@ -1,15 +1,41 @@
-"""Runs build on runs: which folder `generator.from` names, and which recipe made its network."""
+"""What `generator.from` names: a run folder and the recipe that made its network, or a checkpoint and who opens it."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from scarce.catalogue.catalogue import Catalogue
-from scarce.errors import RunError
+from scarce.contract.options import Named
+from scarce.errors import PluginError, RunError
 from scarce.runs.folder import children, read_recipe
-from scarce.runs.sections import Recipe
+from scarce.runs.sections import GeneratorSection, Recipe
 
-HINT = "scarce run RECIPE --set generator.from=run:runs/NAME, or generator:NAME of scarce plugins list --role generator"
+HINT = "--set generator.from=run:runs/NAME, generator:NAME (scarce plugins list --role generator), or hub:ORG/NAME of a pipeline"
+OPENS = "opens:diffusers"
+
+
+def settled(recipe: Recipe, catalogue: Catalogue) -> Recipe:
+    """The recipe in which a checkpoint that `generator.from` names is `[backbone] source` of the component that opens it.
+
+    A checkpoint is "hub:ORG/NAME" or a folder with model_index.json; it brings what conditions it, so conditioners of the recipe
+    go. Any other recipe is returned as it is. Raises PluginError when no installed backbone opens such a thing.
+    """
+    source = recipe.generator.source
+    if source is None or not _is_checkpoint(source):
+        return recipe
+    able = [row.name for row in catalogue.entries("backbones") if row.status == "ready" and OPENS in row.provides]
+    if not able:
+        known = [dist for dist, parts in catalogue.installable().items() if any(OPENS in part["provides"] for part in parts)]
+        hint = f"pip install {known[0]}" if known else "scarce plugins list --role backbone"
+        raise PluginError(f"generator.from: no installed backbone opens {source}, a pipeline of diffusers", hint=hint)
+    own = recipe.backbone if recipe.backbone is not None and recipe.backbone.name in able else None
+    backbone = Named(**{"name": able[0] if own is None else own.name, **({} if own is None else own.options), "source": source})
+    return recipe.model_copy(update={"generator": GeneratorSection(), "backbone": backbone, "conditioner": ()})
+
+
+def _is_checkpoint(source: str) -> bool:
+    kind, _, rest = source.partition(":")
+    return kind == "hub" or (Path(rest if kind == "path" else source) / "model_index.json").is_file()
 
 
 def parent_folder(source: str, catalogue: Catalogue) -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from scarce.contract.condition import Condition, Prompt
@@ -17,9 +18,9 @@ from scarce.contract.dataset import Dataset, concat, take
 from scarce.contract.protocols import Codec, TrainingPart
 from scarce.errors import DataError, RunError
 from scarce.files import read_json, read_tensors, write_json, write_tensors
-from scarce.runs.acquire import Ascent, Search, ascend, auto_epsilon, query, select
+from scarce.runs.acquire import Ascent, Embedding, Search, ascend, auto_epsilon, query, select, together
 from scarce.runs.assembly import Assembly
-from scarce.runs.generating import class_counts, generate
+from scarce.runs.generating import class_counts, generate, train_counts
 from scarce.runs.generator import TrainedGenerator
 from scarce.runs.judging import as_part
 from scarce.runs.scoring import Scorer
@@ -27,7 +28,7 @@ from scarce.runs.sections import Acquisition, Recipe
 from scarce.runtime.runtime import SharedRuntime
 from scarce.runtime.seeds import derive
 
-TRIAL = 32  # samples of each class that the oracle labels at every radius of the search
+TRIAL, FEWEST = 128, 8  # samples that the oracle labels at every radius of the search; at least so many per class
 
 
 @dataclass
@@ -43,6 +44,10 @@ class Loop:
     runtime: SharedRuntime
     facts: list[dict[str, Any]] = field(default_factory=list)
     oracle: Any = None
+    shares: list[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.shares = train_counts(self.dataset)
 
     @property
     def section(self) -> Acquisition:
@@ -52,12 +57,12 @@ class Loop:
 
 def play(loop: Loop) -> tuple[Dataset, TrainingPart]:
     """All rounds; the data set with the labels that were asked for, and the samples of the last round."""
-    _refuse(loop)
-    learner, synthetic = _learner(loop, _labelled(loop), -1), TrainingPart(records=[], target=np.zeros(0))
+    parts, synthetic = _labelled(loop), TrainingPart(records=[], target=np.zeros(0))
+    learner = _learner(loop, parts, -1)
     for number in range(loop.recipe.generate.rounds):
         home = loop.folder / "rounds" / f"{number:02d}"
         done = read_json(home / "round.json") if (home / "round.json").is_file() else None
-        began, facts = time.monotonic(), dict[str, Any]()
+        began, facts = time.monotonic(), {"round": number, **_standing(loop, learner, parts, "_before")}
         if loop.recipe.generate.pool != "generated":
             facts |= _asked(loop, learner, number, done)
         if loop.recipe.generate.pool != "classic":
@@ -65,8 +70,7 @@ def play(loop: Loop) -> tuple[Dataset, TrainingPart]:
             facts |= more
         parts = _labelled(loop) + ([synthetic] if len(synthetic.records) else [])
         learner = _learner(loop, parts, number)
-        facts |= {"round": number, "budget": sum(len(p.records) for p in parts), **_accuracy(loop, learner)}
-        facts["seconds"] = round(time.monotonic() - began, 3)
+        facts |= {**_standing(loop, learner, parts), "seconds": round(time.monotonic() - began, 3)}
         loop.facts.append(done or facts)
         if done is None:
             write_json(home / "round.json", facts)
@@ -76,21 +80,28 @@ def play(loop: Loop) -> tuple[Dataset, TrainingPart]:
     return loop.dataset, synthetic
 
 
-def _refuse(loop: Loop) -> None:
-    if loop.dataset.task != "classification" or "learner" not in loop.assembly.loaded:
+def check_rounds(recipe: Recipe, dataset: Dataset) -> None:
+    """Refuse, before anything is trained, data and settings that no round can be played with; raises DataError."""
+    if dataset.task != "classification" or recipe.learner is None:
         what = "rounds need classes and a learner: what is informative is what a classifier is unsure of"
         raise DataError(what, hint="--set generate.rounds=1 without [acquisition], or name data.target and [learner]")
-    if "{}" not in loop.recipe.generate.prompt:
-        what = f"generate.prompt: '{loop.recipe.generate.prompt}' is a caption style; rounds generate class by class"
+    if "{}" not in recipe.generate.prompt:
+        what = f"generate.prompt: '{recipe.generate.prompt}' is a caption style; rounds generate class by class"
         raise DataError(what, hint="--set 'generate.prompt=a {}'")
-    pool = np.flatnonzero((loop.dataset.split == "train") & ~loop.dataset.labelled)
-    if loop.recipe.generate.pool != "generated" and len(pool) < _batch(loop):
-        what = f"the pool has {len(pool)} unlabelled training records; a round asks for {_batch(loop)}"
+    if recipe.generate.init != "noise":
+        raise DataError("generate.init: rounds begin at noise, not at shots", hint="--set generate.init=noise")
+    pool = np.flatnonzero((dataset.split == "train") & ~dataset.labelled)
+    if recipe.generate.pool != "generated" and len(pool) < (asked := _batch(recipe, dataset)) * recipe.generate.rounds:
+        what = f"the pool has {len(pool)} unlabelled training records; {recipe.generate.rounds} rounds ask for {asked} each"
         raise DataError(what, hint="--set generate.count=…, or data.labelled to a smaller share")
 
 
-def _batch(loop: Loop) -> int:
-    return loop.recipe.generate.count or max(1, round(loop.recipe.generate.ratio * len(loop.dataset.rows("train"))))
+def _batch(recipe: Recipe, dataset: Dataset) -> int:
+    """Records per round: labels that are asked for; of generated ones, of which round r makes r + 1 times as many."""
+    section = recipe.generate
+    if section.per_class is not None:
+        return section.per_class * len(dataset.classes)
+    return section.count or max(1, round(section.ratio * len(dataset.rows("train"))))
 
 
 def _labelled(loop: Loop) -> list[TrainingPart]:
@@ -117,8 +128,10 @@ def _learner(loop: Loop, parts: list[TrainingPart], number: int) -> Any:
     return _fit(loop, "learner", parts, f"learner/round {number}")
 
 
-def _accuracy(loop: Loop, learner: Any) -> dict[str, float | None]:
-    return {"accuracy": _right(loop, learner, "test"), "validation": _right(loop, learner, "validation")}
+def _standing(loop: Loop, learner: Any, parts: Sequence[TrainingPart], when: str = "") -> dict[str, Any]:
+    """Records the learner was trained on, and its accuracy on test and validation records."""
+    right = {"accuracy": _right(loop, learner, "test"), "validation": _right(loop, learner, "validation")}
+    return {f"{key}{when}": value for key, value in {"budget": sum(len(p.records) for p in parts), **right}.items()}
 
 
 def _right(loop: Loop, learner: Any, split: Any) -> float | None:
@@ -138,8 +151,8 @@ def _asked(loop: Loop, learner: Any, number: int, done: dict[str, Any] | None) -
         pool = np.flatnonzero((loop.dataset.split == "train") & ~loop.dataset.labelled)
         scores = np.random.default_rng(loop.runtime.derive("pool", number)).random(len(pool))
         if learner is not None and loop.section.name:
-            scores = _scorer(loop, learner).of_records(take(loop.dataset.records, pool), np.full(len(pool), -1))
-        rows = pool[query(scores, _batch(loop))]
+            scores = _scorer(loop, learner, number).of_records(take(loop.dataset.records, pool), np.full(len(pool), -1))
+        rows = pool[query(scores, _batch(loop.recipe, loop.dataset))]
     mask = loop.dataset.labelled.copy()
     mask[rows] = True
     loop.dataset = replace(loop.dataset, labelled=mask)
@@ -147,29 +160,28 @@ def _asked(loop: Loop, learner: Any, number: int, done: dict[str, Any] | None) -
 
 
 def _made(loop: Loop, learner: Any, number: int, home: Path, fresh: bool) -> tuple[TrainingPart, dict[str, Any]]:
-    """The samples of one round, `number` + 1 times `generate.count` of them, and what was done to choose them."""
-    wanted = _batch(loop) * (number + 1)
-    section = loop.section
+    """The samples of one round, `number` + 1 times as many as of the first, and what was done to choose them."""
+    wanted, section = _batch(loop.recipe, loop.dataset) * (number + 1), loop.section
     facts: dict[str, Any] = {"gate": _gate(loop, learner)}
     acts = facts["gate"] == "open" and section.mode != "query" and bool(section.name)
-    over = section.factor if acts and section.mode == "select" else 1.0
-    counts = _counts(loop, round(wanted * over))
-    start = _starts(loop)
-    condition = start
+    condition = _starts(loop)
     if acts and section.mode == "ascend":
-        condition, climbed = _climbed(loop, learner, number, home, start)
+        condition, climbed = _climbed(loop, learner, number, home, condition)
         facts |= climbed
-    prompts, rows = _prompts(loop, counts)
+    over = section.factor if acts and section.mode == "select" else 1.0
+    prompts, rows = _prompts(loop, _counts(loop, round(wanted * over)))
     seed = loop.runtime.derive("round", number)
     records = generate(loop.generator, prompts, seed=seed, shards=home / "shards", conditions=condition[rows])
-    if fresh:
-        facts |= _looked_at(loop, learner, prompts, records)
     if over > 1:
-        labels = np.array([loop.dataset.classes.index(p.label) for p in prompts])
-        scores = _scorer(loop, learner).of_records(records, labels)
-        keep = select(scores, loop.codec.vectors(records), labels, _counts(loop, wanted))
-        facts["score_all"], facts["score_kept"] = float(scores.mean()), float(scores[keep].mean())
-        records = take(records, keep)
+        codes = _codes(loop, prompts)
+        scores = _scorer(loop, learner, number).of_records(records, codes)
+        keep = select(scores, loop.codec.vectors(records), codes, _counts(loop, wanted))
+        facts |= {"score_before": float(scores.mean()), "score_after": float(scores[keep].mean())}
+        facts |= {"gain": facts["score_after"] - facts["score_before"]}
+        facts |= {"label_accuracy_before": _label_accuracy(loop, prompts, records)} if fresh else {}
+        records, prompts = take(records, keep), [prompts[i] for i in keep]
+    if fresh:
+        facts |= _looked_at(loop, learner, number, prompts, records)
     loop.assembly.scope.modality_write(WriteContext(records=records, path=home / "synthetic.parquet", schema=loop.dataset.schema))
     return as_part(records, loop.dataset, "synthetic"), facts
 
@@ -185,15 +197,30 @@ def _gate(loop: Loop, learner: Any) -> str:
 
 
 def _counts(loop: Loop, total: int) -> list[int]:
-    classes = len(loop.dataset.classes)
-    return class_counts([1] * classes, total)
+    """Samples per class, in the proportions of the labelled training records the run began with; equal where it had none."""
+    return class_counts(loop.shares if any(loop.shares) else [1] * len(loop.dataset.classes), total)
 
 
 def _starts(loop: Loop) -> Condition:
-    """The conditions of each class as often as it has embeddings, classes in order."""
-    template = loop.recipe.generate.prompt
-    many = [Prompt(label=v, text=template.format(v)) for v in loop.dataset.classes for _ in range(loop.section.embeddings)]
-    return loop.generator.encode_condition(many)
+    """The conditions of each class as often as it has embeddings, classes in order.
+
+    Raises DataError for a class whose prompt says nothing, or the same as that of another.
+    """
+    template, classes, each = loop.recipe.generate.prompt, loop.dataset.classes, loop.section.embeddings
+    found = loop.generator.encode_condition([Prompt(label=v, text=template.format(v)) for v in classes])
+    said: dict[bytes, Any] = {}
+    for label, *parts in zip(classes, *Embedding(found).parts, strict=True):
+        whole = torch.cat(parts).cpu()
+        other = said.setdefault(whole.numpy().tobytes(), label)
+        if not whole.any() or (other != label and len(loop.generator.plan.leaves()) == 1):
+            same = "nothing" if not whole.any() else f"the same as that of class '{other}'"
+            what = f"the prompt '{template.format(label)}' of class '{label}' tells the generator {same}"
+            raise DataError(what, hint="--set 'generate.prompt=a {}', or rename the classes to words that the generator knows")
+    return found[torch.arange(len(classes)).repeat_interleave(each)]
+
+
+def _codes(loop: Loop, prompts: Sequence[Prompt]) -> npt.NDArray[np.int64]:
+    return np.array([loop.dataset.classes.index(p.label) for p in prompts], dtype=np.int64)
 
 
 def _prompts(loop: Loop, counts: Sequence[int]) -> tuple[list[Prompt], torch.Tensor]:
@@ -204,10 +231,12 @@ def _prompts(loop: Loop, counts: Sequence[int]) -> tuple[list[Prompt], torch.Ten
     return prompts, torch.tensor([k * each + j for k, j in pairs])
 
 
-def _scorer(loop: Loop, learner: Any, path: str = "acquisition") -> Scorer:
+def _scorer(loop: Loop, learner: Any, number: int, path: str = "acquisition") -> Scorer:
     known = [part.records for part in _labelled(loop)]
-    codec = loop.generator.codec if loop.section.mode == "ascend" else loop.codec
-    return Scorer(loop.assembly.scope, path, learner, codec, loop.runtime, concat(known) if known else None)
+    return Scorer(
+        scope=loop.assembly.scope, path=path, learner=learner, drawn=loop.generator.codec, codec=loop.codec, runtime=loop.runtime,
+        classes=len(loop.dataset.classes), index=number, labelled=concat(known) if known else None,
+    )  # fmt: skip
 
 
 def _climbed(loop: Loop, learner: Any, number: int, home: Path, start: Condition) -> tuple[Condition, dict[str, Any]]:
@@ -217,44 +246,49 @@ def _climbed(loop: Loop, learner: Any, number: int, home: Path, start: Condition
         kept, facts = read_tensors(path)
         pooled = kept["pooled"].to(start.tokens) if "pooled" in kept else None
         return start.with_(tokens=kept["tokens"].to(start.tokens), pooled=pooled), facts
-    section, scorer = loop.section, _scorer(loop, learner)
-    siblings = torch.arange(len(start)) // section.embeddings
-    seed = loop.runtime.derive("ascend", number)
-
-    def climb(epsilon: float) -> Ascent:
-        return ascend(
-            loop.generator, start, scorer.of_state, section, epsilon=epsilon, seed=seed, siblings=siblings.to(start.tokens.device)
-        )
-
-    share = (number + 1) / loop.recipe.generate.rounds if section.schedule == "linear" else 1.0
-    most = section.epsilon
+    section, scorer, seed = loop.section, _scorer(loop, learner, number), loop.runtime.derive("ascend", number)
+    most, plain = section.epsilon, _agreed(loop, start, number)
     if section.auto_epsilon:
-        search = _searched(loop, climb, start)
+        search = _searched(loop, scorer, start, plain, seed, number)
         most = search.epsilon
-        facts["search"] = {"plain": search.plain, "tried": [vars(t) for t in search.tried], "epsilon": search.epsilon}
-    found = climb(share * most)
+        facts["search"] = {"plain": plain, "tried": [t.to_json() for t in search.tried], "epsilon": most}
+    epsilon = most * ((number + 1) / loop.recipe.generate.rounds if section.schedule == "linear" else 1.0)
+    found = _climb(loop, scorer, start, epsilon, seed)
     facts |= {
-        "epsilon": share * most, "gain": found.gain, "moved": float(found.moved.mean()), "skipped": found.skipped,
-        "score_before": float(found.scores[0].mean()), "score_after": float(found.scores[-1].mean()),
-        "label_accuracy_before": _agreed(loop, start, number),
+        "epsilon": epsilon, "gain": found.gain, "moved": float(found.moved[-1].mean()), "skipped": found.skipped,
+        "score_before": float(found.before.mean()), "score_after": float(found.after.mean()), "label_accuracy_before": plain,
+        "label_accuracy_after": _agreed(loop, found.condition, number) if epsilon > 0 else plain,
     }  # fmt: skip
     tensors = {"tokens": found.condition.tokens, "pooled": found.condition.pooled}
     write_tensors(path, {name: value for name, value in tensors.items() if value is not None}, facts)
     return found.condition, facts
 
 
-def _searched(loop: Loop, climb: Any, start: Condition) -> Search:
-    def tried(epsilon: float) -> tuple[float, float]:
-        found = climb(epsilon)
-        return found.gain, _agreed(loop, found.condition, -1)
+def _climb(loop: Loop, scorer: Scorer, start: Condition, epsilon: float, seed: int) -> Ascent:
+    """All embeddings moved, as many classes at once as `generate.shard` samples allow."""
+    section, classes = loop.section, len(loop.dataset.classes)
+    at_once = max(1, loop.recipe.generate.shard // (section.embeddings * section.images))
+    parts = []
+    for first in range(0, classes, at_once):
+        rows = torch.arange(first * section.embeddings, min(classes, first + at_once) * section.embeddings)
+        near = (rows // section.embeddings).to(start.tokens.device)
+        part = derive(seed, "classes", first)
+        parts.append(ascend(loop.generator, start[rows], scorer.of_state, section, epsilon=epsilon, seed=part, siblings=near))
+    return together(parts)
 
-    return auto_epsilon(tried, _agreed(loop, start, -1), loop.section)
+
+def _searched(loop: Loop, scorer: Scorer, start: Condition, plain: float, seed: int, number: int) -> Search:
+    def tried(epsilon: float) -> tuple[float, float]:
+        found = _climb(loop, scorer, start, epsilon, seed)
+        return found.gain, _agreed(loop, found.condition, number)
+
+    return auto_epsilon(tried, plain, loop.section)
 
 
 def _agreed(loop: Loop, condition: Condition, number: int) -> float:
-    """Share of fresh samples of every class that the oracle gives their asked class."""
-    prompts, rows = _prompts(loop, [TRIAL] * len(loop.dataset.classes))
-    records = generate(loop.generator, prompts, seed=loop.runtime.derive("trial", number + 1), conditions=condition[rows])
+    """Share of fresh samples that the oracle gives their asked class; equal rounds, equal noise."""
+    prompts, rows = _prompts(loop, _counts(loop, max(TRIAL, FEWEST * len(loop.dataset.classes))))
+    records = generate(loop.generator, prompts, seed=loop.runtime.derive("trial", number), conditions=condition[rows])
     return _label_accuracy(loop, prompts, records)
 
 
@@ -275,18 +309,31 @@ def _oracle(loop: Loop) -> Any:
     return loop.oracle
 
 
-def _looked_at(loop: Loop, learner: Any, prompts: Sequence[Prompt], records: Any) -> dict[str, Any]:
+def _looked_at(loop: Loop, learner: Any, number: int, prompts: Sequence[Prompt], records: Any) -> dict[str, Any]:
     """Label accuracy, diversity, and the mean of every score that is only watched."""
-    vectors, labels = loop.codec.vectors(records), np.array([str(p.label) for p in prompts])
-    rng = np.random.default_rng(derive(loop.recipe.seed, "diversity"))
-    spread = []
-    for label in np.unique(labels):
-        mine = np.flatnonzero(labels == label)
-        a, b = rng.choice(mine, 200), rng.choice(mine, 200)
-        spread.append(np.linalg.norm(vectors[a] - vectors[b], axis=1)[a != b].mean() if len(mine) > 1 else 0.0)
-    out: dict[str, Any] = {"label_accuracy": _label_accuracy(loop, prompts, records), "diversity": float(np.mean(spread))}
+    codes = _codes(loop, prompts)
+    out = {"label_accuracy": _label_accuracy(loop, prompts, records), "diversity": _diversity(loop, codes, records)}
     if learner is not None:
-        codes = np.array([loop.dataset.classes.index(p.label) for p in prompts])
         for i, name in enumerate(loop.section.also):
-            out[f"also_{name}"] = float(_scorer(loop, learner, f"acquisition.also.{i}").of_records(records, codes).mean())
+            scorer = _scorer(loop, learner, number, f"acquisition.also.{i}")
+            out[f"also_{name}"] = float(scorer.of_records(records, codes).mean())
     return out
+
+
+def _diversity(loop: Loop, codes: npt.NDArray[np.int64], records: Any) -> float:
+    """Mean distance of two samples of one class, over the same of real training records; 1: as different as those are."""
+    real = loop.dataset.rows("train")
+    real = real[loop.dataset.labelled[real]]
+    known = loop.codec.vectors(take(loop.dataset.records, real))
+    spread = [_spread(loop.codec.vectors(records), codes), _spread(known, loop.dataset.codes()[real])]
+    return spread[0] / spread[1] if spread[1] > 0 else float("nan")
+
+
+def _spread(vectors: npt.NDArray[np.float64], codes: npt.NDArray[np.int64]) -> float:
+    """Mean over classes of the mean distance of 200 random pairs of one class [n, d]; 0 where no class has two records."""
+    rng = np.random.default_rng(derive(0, "diversity"))
+    found = []
+    for mine in (np.flatnonzero(codes == code) for code in np.unique(codes)):
+        a, b = rng.choice(mine, 200), rng.choice(mine, 200)
+        found += [np.linalg.norm(vectors[a] - vectors[b], axis=1)[a != b].mean()] if len(mine) > 1 else []
+    return float(np.mean(found)) if found else 0.0

@@ -34,7 +34,7 @@ from scarce.runs.opening import parent_generator
 from scarce.runs.parents import codec_parent
 from scarce.runs.planning import make_plan
 from scarce.runs.provenance import lock, record_data, seal
-from scarce.runs.rounds import Loop, play
+from scarce.runs.rounds import Loop, check_rounds, play
 from scarce.runs.sections import Recipe
 from scarce.runs.training import Material, material, train_plan
 from scarce.runtime.progress import Progress
@@ -80,12 +80,15 @@ def execute(job: Job) -> dict[str, Any]:
     cost: dict[str, Any] = {"precision": runtime.precision, "device": str(runtime.device), "threads": runtime.threads}
     try:
         dataset = load_data(recipe, assembly, job.catalogue, memory=job.memory)
+        rounds = recipe.acquisition is not None or recipe.generate.rounds > 1
+        if rounds:
+            check_rounds(recipe, dataset)
         record_data(folder, dataset)
         codec = make_codec(dataset, assembly, recipe, folder, codec_parent(recipe, job.catalogue))
         notify("run_started", 0, {"rows": len(dataset)})
         generator = obtain_generator(job, dataset, codec, assembly, runtime, cost)
         loop = Loop(recipe, folder, dataset, codec, generator, assembly, runtime)
-        if recipe.acquisition is not None or recipe.generate.rounds > 1:
+        if rounds:
             dataset, samples = play(loop)
         else:
             dataset, samples = make_samples(job, dataset, generator, assembly, cost)
@@ -116,7 +119,7 @@ def obtain_generator(
     made = prepare(job, dataset, codec, assembly, runtime)
     model = made.model
     keep_base(folder, model, made.process, parent=recipe.generator.source is not None)
-    facts = train_plan(model, made.process, made.rows, runtime, folder, job.shared)
+    facts = train_plan(model, made.process, made.rows, runtime, folder, recipe.generate, job.shared)
     write_json(folder / "plan.json", model.plan.to_json())
     trained = {n for p in model.plan.phases for n in model.results[p.name]}
     cost |= {
@@ -186,6 +189,13 @@ def make_samples(
     return dataset, as_part(records, dataset, "synthetic")
 
 
+def _parent(recipe: Recipe, generator: TrainedGenerator) -> TrainedGenerator | None:
+    """What was given to the run before it was adapted; None where all was trained here."""
+    if recipe.generator.source is None and not generator.model.checkpoint:
+        return None
+    return generator.before() if recipe.strategy else generator
+
+
 def judge(
     job: Job,
     dataset: Dataset,
@@ -220,6 +230,8 @@ def judge(
         seed=runtime.derive("evaluate") % 2**31, expected=len(synthetic.records), generator=generator,
         learner=job.recipe.learner.name if job.recipe.learner else "", describe=describer(job.recipe, assembly, generator.codec),
         log=read_lines(job.folder / "metrics.jsonl"), rounds=rounds,
+        parent=_parent(job.recipe, generator),
+        prompts=lambda rows: record_prompts(dataset, job.recipe, assembly, generator.codec, rows),
     )  # fmt: skip
     metrics, figures = evaluate(ctx, assembly, runtime)
     figures += draw_records(ctx, assembly) if parts else []

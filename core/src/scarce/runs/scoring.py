@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor
 from scarce.contract.contexts import ScoreContext
 from scarce.contract.protocols import Codec
 from scarce.contract.space import State
+from scarce.errors import DataError
 from scarce.host.hooks import Scope
 from scarce.runtime.runtime import SharedRuntime
 
@@ -19,47 +21,61 @@ PASSES = 10
 FLOOR = 1e-6  # of a probability, so that its logarithm is finite
 
 
+@dataclass
 class Scorer:
     """The score at one recipe path, of what a fitted learner says; features and passes where the learner has them.
 
-    labelled: records whose features the score may ask for (coreset), or None.
+    drawn: codec of encoded samples; codec: of finished records; classes: how many there are; index: of the round, for scores that
+    draw; labelled: records whose features the score may ask for (coreset), or None.
     """
 
-    def __init__(self, scope: Scope, path: str, learner: Any, codec: Codec, runtime: SharedRuntime, labelled: Any = None) -> None:
-        self.scope, self.path, self.learner, self.codec, self.runtime = scope, path, learner, codec, runtime
-        embeds = labelled is not None and len(labelled) > 0 and hasattr(learner, "embed")
-        self.labelled = self._embed(labelled) if embeds else None
+    scope: Scope
+    path: str
+    learner: Any
+    drawn: Codec
+    codec: Codec
+    runtime: SharedRuntime
+    classes: int
+    index: int = 0
+    labelled: Any = None
+    _known: Tensor | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        if self.labelled is not None and len(self.labelled) and hasattr(self.learner, "embed"):
+            with torch.no_grad():
+                self._known = self.learner.embed(self._soft(self.labelled)).float()
 
     def of_state(self, state: State, y: Tensor) -> Tensor:
         """[n] scores of encoded samples, differentiable: the learner must have `logits`."""
-        soft = self.codec.soft(state).to(self.runtime.device)
-        passes = self.learner.passes(soft, PASSES, self.runtime.derive("passes") % 2**31) if hasattr(self.learner, "passes") else None
-        features = self.learner.embed(soft) if hasattr(self.learner, "embed") else None
-        return self._score(self.learner.logits(soft), passes, features, y.to(soft.device))
+        soft = self.drawn.soft(state).to(self.runtime.device)
+        return self._score(self.learner.logits(soft), soft, y)
 
     def of_records(self, records: Any, y: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        """[n] scores of finished records; any learner with probabilities will do."""
+        """[n] scores of finished records; any learner with probabilities will do. Raises DataError for one without."""
         said = self.learner.predict(records).probabilities
+        if said is None:
+            raise DataError("the learner gives no probabilities, which every score reads", hint="scarce plugins list --role learner")
         logits = torch.from_numpy(np.log(np.maximum(np.asarray(said, dtype=np.float64), FLOOR))).float()
-        passes = features = None
-        if hasattr(self.learner, "passes") or hasattr(self.learner, "embed"):
-            with torch.no_grad():
-                soft = self.codec.soft(self.codec.encode(records)).to(self.runtime.device)
-                if hasattr(self.learner, "passes"):
-                    passes = self.learner.passes(soft, PASSES, self.runtime.derive("passes") % 2**31).cpu()
-                features = self._embed(records)
-        return self._score(logits, passes, features, torch.from_numpy(y)).detach().double().cpu().numpy()
-
-    def _score(self, logits: Tensor, passes: Tensor | None, features: Tensor | None, y: Tensor) -> Tensor:
-        labelled = None if self.labelled is None or features is None else self.labelled.to(features.device)
-        random = self.runtime.generator(f"score/{self.path}")
-        return self.scope.acquisition_score(
-            self.path, ScoreContext(logits=logits, passes=passes, features=features, labelled=labelled, y=y, generator=random)
-        )
-
-    def _embed(self, records: Any) -> Tensor | None:
-        if not hasattr(self.learner, "embed"):
-            return None
+        more = hasattr(self.learner, "passes") or hasattr(self.learner, "embed")
         with torch.no_grad():
-            found: Tensor = self.learner.embed(self.codec.soft(self.codec.encode(records)).to(self.runtime.device)).float().cpu()
-        return found
+            soft = self._soft(records) if more else None
+            return self._score(logits.to(self.runtime.device), soft, torch.from_numpy(y)).double().cpu().numpy()
+
+    def _soft(self, records: Any) -> Tensor:
+        return self.codec.soft(self.codec.encode(records)).to(self.runtime.device)
+
+    def _score(self, logits: Tensor, soft: Tensor | None, y: Tensor) -> Tensor:
+        """The hook on what the learner says of soft features (None: of a learner that has neither features nor passes)."""
+        if logits.shape[1] != self.classes:
+            what = f"the learner tells {logits.shape[1]} classes apart, the data have {self.classes}"
+            raise DataError(what, hint="name another [learner], or --set acquisition=…")
+        passes = features = None
+        if soft is not None and hasattr(self.learner, "passes"):
+            passes = self.learner.passes(soft, PASSES, self.runtime.derive("passes") % 2**31)
+        if soft is not None and hasattr(self.learner, "embed"):
+            features = self.learner.embed(soft)
+        random = self.runtime.generator(f"score/{self.path}", self.index)
+        ctx = ScoreContext(
+            logits=logits, passes=passes, features=features, labelled=self._known, y=y.to(logits.device), generator=random
+        )  # fmt: skip
+        return self.scope.acquisition_score(self.path, ctx)

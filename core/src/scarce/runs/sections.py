@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from scarce.contract.options import Named, Options
 from scarce.contract.plan import Budget
@@ -60,16 +60,27 @@ class Sweep(Options):
 
 
 class Data(Options):
-    """What the data are. labelled: a share, a count, or "N per class"; `options` are the modality's own."""
+    """What the data are. labelled: a share, a count, or "N per class"; `options` are the modality's own.
+
+    shares: of the records (by group) in train, validation and test, where the data bring no splits of their own.
+    """
 
     modality: str
     source: str | None = None
     target: str | None = None
     labelled: float | int | str = 1.0
+    shares: tuple[float, float, float] = (0.65, 0.10, 0.25)
     group: str | None = None
     missing: str = "keep"
     schema_file: str | None = None
     options: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("shares")
+    @classmethod
+    def _whole(cls, shares: tuple[float, float, float]) -> tuple[float, float, float]:
+        if min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6:
+            raise ValueError("train, validation and test must be above 0 and sum to 1")
+        return shares
 
 
 class Train(Options):

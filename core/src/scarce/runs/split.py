@@ -12,7 +12,8 @@ import numpy.typing as npt
 from scarce.contract.dataset import Dataset
 from scarce.errors import DataError, RecipeError
 
-SHARES = (("train", 0.65), ("validation", 0.75), ("test", 1.0))  # cumulative: 65 / 10 / 25
+NAMES = ("train", "validation", "test")
+SHARES = (0.65, 0.10, 0.25)
 
 
 def _places(groups: npt.NDArray[np.str_], seed: int) -> npt.NDArray[np.float64]:
@@ -21,15 +22,16 @@ def _places(groups: npt.NDArray[np.str_], seed: int) -> npt.NDArray[np.float64]:
     return np.array([int.from_bytes(digest[g], "big") / 2.0**64 for g in groups.tolist()])
 
 
-def split(dataset: Dataset, seed: int) -> Dataset:
+def split(dataset: Dataset, seed: int, shares: tuple[float, float, float] = SHARES) -> Dataset:
     """The data set with every row in train, validation or test, stratified by class; given splits are kept.
 
     Rows of one group stay together; rows without a label are all in train. Within a class, groups are ordered by
-    their hash and cut at 65 % and 75 % of the rows, so shares are exact up to one group. Raises DataError when a
-    split would be empty.
+    their hash and cut at the shares of train, validation and test, which are so exact up to one group. Raises DataError
+    when a split would be empty.
     """
     if (dataset.split != "").any():
         return dataset
+    ends = tuple(zip(NAMES, (shares[0], shares[0] + shares[1], 1.0), strict=True))
     places, codes = _places(dataset.groups, seed), dataset.codes()
     stratum = dict(zip(dataset.groups.tolist(), codes.tolist(), strict=True))
     strata = np.array([stratum[g] for g in dataset.groups.tolist()])
@@ -39,10 +41,10 @@ def split(dataset: Dataset, seed: int) -> Dataset:
         rows = rows[np.argsort(places[rows], kind="stable")]
         _, first = np.unique(places[rows], return_index=True)
         share = (np.repeat(np.sort(first), np.diff([*np.sort(first), len(rows)])) + 0.5) / len(rows)
-        for name, end in reversed(SHARES):
+        for name, end in reversed(ends):
             out[rows[share < end]] = name
     out[~dataset.labelled] = "train"  # without a label a row can teach, but not judge
-    counts = {name: int((out == name).sum()) for name, _ in SHARES}
+    counts = {name: int((out == name).sum()) for name in NAMES}
     if min(counts.values()) == 0:
         shown = ", ".join(f"{k} {v}" for k, v in counts.items())
         raise DataError(

@@ -17,7 +17,10 @@ from scarce.contract.dataset import Dataset
 from scarce.contract.plan import Phase, Term
 from scarce.contract.protocols import Draw, Fitted, Fitting, Loss
 from scarce.contract.space import State
+from scarce.diffusion.guidance import guided
+from scarce.diffusion.options import SamplerOptions
 from scarce.diffusion.process import Process
+from scarce.diffusion.samplers import sample
 from scarce.files import file_hash, read_json, write_json
 from scarce.runs.conditioning import Inputs, rows_of
 from scarce.runs.model import Model
@@ -57,8 +60,11 @@ def material(dataset: Dataset, x0: State, inputs: Inputs, device: torch.device) 
 class Losses:
     """Per-row losses of a phase's terms."""
 
-    def __init__(self, model: Model, process: Process, data: Material, phase: Phase, runtime: SharedRuntime) -> None:
+    def __init__(
+        self, model: Model, process: Process, data: Material, phase: Phase, runtime: SharedRuntime, options: SamplerOptions
+    ) -> None:
         self.model, self.process, self.data, self.phase, self.runtime = model, process, data, phase, runtime
+        self.options = options
         self.measures: dict[str, Tensor] = {}
         self.parameters: dict[str, torch.nn.Parameter] = {}
 
@@ -97,6 +103,7 @@ class Losses:
                 name=name, x0=x0, condition=condition, null=self.model.conditions.nothing(len(x0)),
                 denoise=lambda c, other=x0: self.denoise(other, c, torch.Generator().manual_seed(seed)),
                 parameters=self.parameters, measures=self.measures, generator=draw.generator, step=draw.step, phase=self.phase,
+                rows=draw.rows,
             )  # fmt: skip
             return self.model.scope.strategy_term(path, ctx)
 
@@ -114,23 +121,42 @@ class Losses:
         """Mean of `fixed` over draws 0 to `draws` - 1, on the CPU."""
         return torch.stack([self.fixed(rows, kind, i).cpu() for i in range(draws)]).mean()
 
+    @torch.no_grad()
+    def sample(self, rows: Tensor, draw: int) -> State:
+        """Encoded samples of the rows' own conditions by the weights of the moment, as the recipe generates."""
+        generator = self.runtime.generator(f"sample/{self.phase.name}", draw)
+        condition = self.condition(rows, "given", generator)
+        network = guided(
+            partial(self._predict, condition), partial(self._predict, self.model.conditions.nothing(len(rows))), self.options.guidance
+        )
+        x_T = self.process.start(len(rows), generator, self.runtime.device, condition.labels)
+        return sample(network, self.process, x_T, options=self.options, generator=generator, labels=condition.labels)
+
+    def _predict(self, condition: Condition, x_t: State, t: Tensor) -> State:
+        with self.runtime.autocast():
+            out = self._network(condition, x_t, t)
+        return State(out.num.float(), out.cat.float(), out.mask)
+
     def gradients(self, rows: Tensor, kind: str | float, draw: int) -> dict[str, Tensor | None]:
         """Gradient of `fixed` by parameter name."""
         found = torch.autograd.grad(self.fixed(rows, kind, draw), list(self.parameters.values()), allow_unused=True)
         return dict(zip(self.parameters, found, strict=True))
 
 
-def train_phase(model: Model, process: Process, data: Material, phase: Phase, runtime: SharedRuntime, folder: Path) -> Fitted:
-    """Train one phase from its start weights and write its result."""
+def train_phase(
+    model: Model, process: Process, data: Material, phase: Phase, runtime: SharedRuntime, folder: Path, options: SamplerOptions
+) -> Fitted:
+    """Train one phase from its start weights and write its result; options: how measures draw samples."""
     parameters = model.begin(phase)
-    losses = Losses(model, process, data, phase, runtime)
+    losses = Losses(model, process, data, phase, runtime, options)
     losses.parameters = parameters
     pools = data.pools(phase, model.conditions.classes)
     model.module.eval()  # measures are taken without dropout, whether the phase before was trained just now or read
     for measure in phase.before:
         ctx = MeasureContext(
             name=measure.name, model=model.module, parameters=parameters, loss=losses.mean, gradients=losses.gradients,
-            train=pools["all"], validation=data.validation, runtime=runtime, phase=phase,
+            train=pools["all"], validation=data.validation, runtime=runtime, phase=phase, labelled=pools["labelled"],
+            sample=losses.sample,
         )  # fmt: skip
         found = model.scope.strategy_measure(measure.owner, ctx)
         losses.measures |= {f"{measure.name}.{k}" if k else measure.name: v for k, v in found.items()}
@@ -149,7 +175,13 @@ def train_phase(model: Model, process: Process, data: Material, phase: Phase, ru
 
 
 def train_plan(
-    model: Model, process: Process, data: Material, runtime: SharedRuntime, folder: Path, shared: Callable[[Phase], Path] | None = None
+    model: Model,
+    process: Process,
+    data: Material,
+    runtime: SharedRuntime,
+    folder: Path,
+    options: SamplerOptions,
+    shared: Callable[[Phase], Path] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Train every phase that is not finished yet; facts of each phase by name.
 
@@ -169,7 +201,7 @@ def train_plan(
             facts[phase.name] = read_json(store / "phases" / done.name)
             write_json(done, facts[phase.name])
             continue
-        fitted = train_phase(model, process, data, phase, runtime, folder)
+        fitted = train_phase(model, process, data, phase, runtime, folder, options)
         facts[phase.name] = {
             "steps": fitted.steps, "seconds": fitted.seconds, "cpu_seconds": fitted.cpu_seconds, "losses": dict(fitted.losses),
             "events": list(fitted.events), "sha256": file_hash(folder / "model" / "phases" / f"{phase.name}.safetensors"),

@@ -17,6 +17,7 @@ from scarce.contract.frozen import Frozen
 from scarce.errors import ScarceError
 from scarce.host.loading import load_options, nested
 from scarce.runs.assembly import Named, assemble, install_lines, named_components
+from scarce.runs.parents import settled
 from scarce.runs.recipe import find_recipe, resolve
 from scarce.runs.sections import Recipe
 from scarce.runtime.device import pick_precision, set_threads
@@ -35,7 +36,7 @@ def examine_recipe(name: str, catalogue: Catalogue) -> list[Problem]:
 
     Raises ScarceError when the recipe itself can't be read.
     """
-    recipe = resolve(find_recipe(name, catalogue)[1])
+    recipe = settled(resolve(find_recipe(name, catalogue)[1]), catalogue)
     out = [Problem(what="distributions under needs are not installed", hint=line) for line in install_lines(recipe.needs)]
     waiting = [*named_components(recipe), *_builtin(recipe)]
     while waiting:

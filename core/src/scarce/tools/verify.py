@@ -211,7 +211,7 @@ def _training(home: _Home) -> Found:
         if not logged:
             return "unchecked", f"metrics.jsonl has no line of phase '{first.name}'; it may have been trained in another arm"
         with suppress(_Enough):
-            train_phase(made.model, made.process, made.rows, first, runtime, job.folder)
+            train_phase(made.model, made.process, made.rows, first, runtime, job.folder, recipe.generate)
     redone = _first_lines(again, first.name)
     wrong = next((step for step, line in logged.items() if redone.get(step) != line), None)
     if wrong is None:

@@ -13,7 +13,7 @@ from peft.tuners.lora.layer import LoraLayer
 from torch import Tensor, nn
 
 from scarce.errors import PluginError, RunError
-from scarce.files import read_json, read_safetensors, write_json, write_tensors
+from scarce.files import write_json, write_tensors
 
 PREFIX = "base_model.model."
 
@@ -99,12 +99,3 @@ def attach(module: nn.Module, names: Sequence[str], *, name: str, rank: int, alp
     adapter = LoraAdapter(found, key, config)
     adapter.enable(False)
     return adapter
-
-
-def read_peft(folder: Path) -> tuple[Mapping[str, Any], Mapping[str, Tensor]]:
-    """Configuration and weights of a peft folder; RunError when it is none, or holds no LoRA."""
-    facts = read_json(folder / "adapter_config.json")
-    if not isinstance(facts, dict) or facts.get("peft_type") != "LORA":
-        kind = facts.get("peft_type") if isinstance(facts, dict) else "no adapter"
-        raise RunError(f"{folder} holds {kind}, not LoRA", hint="--set strategy.0.source=path:FOLDER of a LoRA adapter")
-    return facts, read_safetensors(folder / "adapter_model.safetensors")

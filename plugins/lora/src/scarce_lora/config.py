@@ -14,7 +14,8 @@ class Lora(Options):
 
     rank: a number, or "energy" | "nuclear": the smallest that keeps `share` of the training rows' squared or plain
     singular values, at most `max_rank`. alpha None: equal to the rank. modules: ends of layer names, all linear layers
-    without. source: a peft folder whose rank, layers and weights to begin with.
+    without. source: a peft folder, or a folder or file that diffusers' `save_lora_weights` wrote, whose rank, layers and weights
+    to begin with.
     """
 
     rank: Annotated[int, Field(ge=1)] | Literal["energy", "nuclear"] = 16

@@ -8,10 +8,11 @@ from typing import Any
 
 from scarce.contract import AdaptContext, Adapter, AdapterHandle, Plan, PlanContext, StrategySpec, hookimpl
 from scarce.errors import PlanError, RecipeError, did_you_mean
-from scarce_lora.adapter import PREFIX, attach, read_peft
+from scarce_lora.adapter import attach
 from scarce_lora.config import Lora as LoraOptions
 from scarce_lora.layers import linear_layers
 from scarce_lora.rank import rank_of_data
+from scarce_lora.source import read_source
 
 
 class Lora(StrategySpec):
@@ -43,7 +44,7 @@ class Lora(StrategySpec):
         made = {k: options[k] for k in ("rank", "alpha", "dropout")}
         handle = attach(ctx.module, names, name=ctx.adapter.name, seed=ctx.generator.initial_seed(), **made)
         if options.get("source"):
-            handle.load(read_peft(Path(options["source"]))[1])
+            handle.load(read_source(Path(options["source"]), names).weights)
         return handle
 
     def _options(self, ctx: PlanContext, target: str) -> Mapping[str, Any]:
@@ -55,19 +56,18 @@ class Lora(StrategySpec):
         facts: dict[str, Any] = {"rank": 0, "alpha": asked.alpha, "dropout": asked.dropout, "layers": list(asked.modules)}
         if asked.source is not None:
             folder = Path(asked.source.removeprefix("path:"))
-            config, weights = read_peft(folder)
-            layers = {n.removeprefix(PREFIX).rsplit(".lora_", 1)[0] for n in weights}
-            facts |= {"rank": config["r"], "alpha": config["lora_alpha"], "layers": sorted(layers), "source": str(folder)}
-        found = linear_layers(ctx.modules[target], facts["layers"])
-        if not found:
+            found = read_source(folder, linear_layers(ctx.modules[target]))
+            facts |= {"rank": found.rank, "alpha": found.alpha, "layers": found.layers, "source": str(folder)}
+        layers = linear_layers(ctx.modules[target], facts["layers"])
+        if not layers:
             ends = ", ".join(asked.modules) or "any"
             what = f"{ctx.path}.modules: {target} has no linear layer named {ends}"
             raise PlanError(what, hint=f"--set {ctx.path}.modules=[] takes every linear layer")
-        narrow = min(found, key=lambda n: min(found[n].in_features, found[n].out_features))
-        most = min(found[narrow].in_features, found[narrow].out_features)
+        narrow = min(layers, key=lambda n: min(layers[n].in_features, layers[n].out_features))
+        most = min(layers[narrow].in_features, layers[narrow].out_features)
         facts["rank"] = facts["rank"] or self._rank(ctx, most)
         if facts["rank"] > most:
-            shape = f"{found[narrow].in_features} × {found[narrow].out_features}"
+            shape = f"{layers[narrow].in_features} × {layers[narrow].out_features}"
             what = f"{ctx.path}.rank: {facts['rank']} is larger than layer {narrow} of {target} ({shape})"
             raise RecipeError(what, hint=f"--set {ctx.path}.rank={min(16, most)}")
         return {**facts, "alpha": facts["alpha"] or float(facts["rank"])}

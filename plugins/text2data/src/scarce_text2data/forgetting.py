@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from scarce.contract import EvaluatorContext, EvaluatorSpec, Figure, Generator, Metric, Phase, Prompt, hookimpl, take
+from scarce.contract import Condition, EvaluatorContext, EvaluatorSpec, Figure, Generator, Metric, Phase, Prompt, State, hookimpl, take
 from scarce.contract.plan import BASE
 from scarce_text2data.config import Forgetting as ForgettingOptions
 
@@ -30,30 +30,37 @@ class Forgetting(EvaluatorSpec):
         """`forgetting_ratio`, `unconditional_loss`, `weight_distance`, `loss_kurtosis`, `gradient_evaluations`.
 
         The kurtosis is the excess one of per-record losses: a sub-Gaussian loss, which the published bound supposes, has
-        none above 0. Branches that answer one class each answer no prompt without a class: their run has a failed row here.
+        none above 0. Where every leaf answers one class only, none answers a prompt without one: each is then measured on
+        held-out records of its class under the class's prompt, as its own conditioners embed it, and a note says so.
         """
         generator = ctx.generator
         if generator is None:
             return [Metric(name="forgetting_ratio", value=math.nan, error="this run has no generator of its own")]
         leaves = generator.plan.leaves()
-        losses = {leaf.name: self._held_out(ctx, generator, leaf.name) for leaf in leaves}
+        null = any(leaf.serves == "*" for leaf in leaves)
+        asked = {leaf.name: found for leaf in leaves if (found := self._asked(ctx, generator, leaf, null))}
+        if not asked:
+            return [Metric(name="forgetting_ratio", value=math.nan, error="no held-out record has a class that a leaf answers")]
+        losses = {name: self._losses_of(ctx, generator, state, condition, name) for name, (state, condition) in asked.items()}
         self._losses = np.concatenate([found.mean(0) for found in losses.values()])
-        after = float(np.mean([found.mean() for found in losses.values()]))
-        n = int(next(iter(losses.values())).shape[1])
+        note = "" if null else "under the prompt of each record's class: no leaf of this plan answers a prompt without one"
+        counts = [int(found.shape[1]) for found in losses.values()]
+        n = counts[0] if null else sum(counts)
         evaluations = sum(phase.budget.steps * len(phase.terms) for phase in generator.plan.phases)  # one backward pass per term
         out = [
-            Metric(name="unconditional_loss", value=after, direction="lower", n=n),
-            Metric(name="loss_kurtosis", value=float(stats.kurtosis(self._losses)), direction="none", n=len(self._losses)),
+            Metric(name="loss_kurtosis", value=float(stats.kurtosis(self._losses)), direction="none", n=len(self._losses), note=note),
             Metric(name="gradient_evaluations", value=float(evaluations), direction="lower"),
         ]
-        started = [leaf for leaf in leaves if leaf.start != BASE or leaf.adapters]
+        if null:
+            after = float(np.mean([found.mean() for found in losses.values()]))
+            out.insert(0, Metric(name="unconditional_loss", value=after, direction="lower", n=n))
+        started = [leaf for leaf in leaves if leaf.name in losses and (leaf.start != BASE or leaf.adapters)]
         if not started:
             return out
-        before = {start: self._held_out(ctx, generator, start).mean() for start in {leaf.start for leaf in started}}
-        ratio = float(np.mean([losses[leaf.name].mean() / before[leaf.start] for leaf in started]))
+        ratios = [losses[leaf.name].mean() / self._losses_of(ctx, generator, *asked[leaf.name], leaf.start).mean() for leaf in started]
         moved = float(np.mean([_distance(generator, leaf) for leaf in started]))
         return [
-            Metric(name="forgetting_ratio", value=ratio, direction="lower", floor=1.0, n=n),
+            Metric(name="forgetting_ratio", value=float(np.mean(ratios)), direction="lower", floor=1.0, n=n, note=note),
             Metric(name="weight_distance", value=moved, direction="lower", floor=0.0, note="share of the start's, without adapters"),
             *out,
         ]  # fmt: skip
@@ -63,14 +70,24 @@ class Forgetting(EvaluatorSpec):
         """Quantiles of per-record losses against a normal law, and the multiplier over the steps where one was logged."""
         return [*_quantiles(self._losses), *_multipliers(ctx.log)]
 
-    def _held_out(self, ctx: EvaluatorContext, generator: Generator, phase: str) -> Values:
-        """[draws, n] losses of held-out records without condition, under draws that are the same for every phase."""
-        rows = ctx.dataset.rows("validation", "test")
+    def _asked(self, ctx: EvaluatorContext, generator: Generator, leaf: Phase, null: bool) -> tuple[State, Condition] | None:
+        """Held-out records and what is asked for them: nothing, or their class where the leaf answers that alone; None without any."""
+        data = ctx.dataset
+        rows = data.rows("validation", "test")
         rows = np.sort(np.random.default_rng([ctx.seed, 6]).permutation(rows)[: self.options.rows])
-        state = generator.codec.encode(take(ctx.dataset.records, rows))
-        nothing = generator.encode_condition([Prompt()] * len(rows))
+        prompts = [Prompt()] * len(rows)
+        if not null:
+            assert data.target is not None
+            rows = rows[[str(value) == str(leaf.serves) for value in data.target[rows]]]
+            prompts = [Prompt(label=value) for value in data.target[rows]]
+        if len(rows) == 0:
+            return None
+        return generator.codec.encode(take(data.records, rows)), generator.encode_condition(prompts)
+
+    def _losses_of(self, ctx: EvaluatorContext, generator: Generator, state: State, condition: Condition, phase: str) -> Values:
+        """[draws, n] losses after a phase, under draws that are the same for every phase."""
         seeds = [ctx.runtime.derive("forgetting", i) for i in range(self.options.draws)]
-        return np.stack([generator.losses(state, nothing, phase=phase, seed=seed).double().numpy() for seed in seeds])
+        return np.stack([generator.losses(state, condition, phase=phase, seed=seed).double().numpy() for seed in seeds])
 
 
 def _distance(generator: Generator, leaf: Phase) -> float:

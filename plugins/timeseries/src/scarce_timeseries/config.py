@@ -116,3 +116,10 @@ class DtwPrivacy(Options):
     rows: int = Field(200, ge=10)
     candidates: int = Field(10, ge=1)
     radius: float = Field(0.1, ge=0, le=1)
+
+
+class Answers(Options):
+    """Evaluator `answers`: how many captions of test series are shown, and series drawn for each."""
+
+    captions: int = Field(6, ge=1)
+    samples: int = Field(5, ge=1)

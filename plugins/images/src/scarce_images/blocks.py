@@ -1,0 +1,101 @@
+"""Blocks of the text-to-image network: attention, a transformer block and a residual convolution block, all told the time."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from scarce.contract import Condition
+
+
+def sinusoids(positions: Tensor, width: int, period: float = 10_000.0) -> Tensor:
+    """[n, width] cosines and sines of positions [n], at wavelengths from 2 pi up to 2 pi times `period`."""
+    half = (width + 1) // 2
+    frequencies = torch.exp(-math.log(period) * torch.arange(half) / half)
+    angles = positions[:, None] * frequencies
+    return torch.cat([angles.cos(), angles.sin()], dim=1)[:, :width]
+
+
+def places(height: int, width: int, channels: int) -> Tensor:
+    """[height * width, channels] what a patch adds to say where it is: half the channels for its row, half for its column."""
+    rows = sinusoids(torch.arange(height) * (math.pi * 8 / height), channels // 2, 100.0)
+    columns = sinusoids(torch.arange(width) * (math.pi * 8 / width), channels - channels // 2, 100.0)
+    grid = [rows[:, None].expand(-1, width, -1), columns[None].expand(height, -1, -1)]
+    return torch.cat(grid, dim=-1).reshape(height * width, channels)
+
+
+class Attention(nn.Module):
+    """Softmax attention as matrix products: on a CPU the backward pass of fused attention takes several times as long."""
+
+    def __init__(self, *, width: int, context: int, heads: int) -> None:
+        super().__init__()
+        self.heads = next(h for h in range(min(heads, width), 0, -1) if width % h == 0)
+        self.query = nn.Linear(width, width, bias=False)
+        self.key = nn.Linear(context, width, bias=False)
+        self.value = nn.Linear(context, width, bias=False)
+        self.out = nn.Linear(width, width, bias=False)
+
+    def forward(self, x: Tensor, context: Tensor, mask: Tensor | None = None) -> Tensor:
+        """x: [b, l, width]; context: [b, k, context]; mask: [b, k] True where the context exists."""
+        q, k, v = (self._split(y) for y in (self.query(x) / math.sqrt(x.shape[-1] // self.heads), self.key(context), self.value(context)))
+        scores = q @ k.transpose(-1, -2)
+        if mask is not None:
+            scores = scores.masked_fill(~mask[:, None, None, :], -1e4)
+        mixed = torch.softmax(scores, dim=-1).to(v.dtype) @ v
+        out: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
+        return out
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.view(x.shape[0], x.shape[1], self.heads, -1).transpose(1, 2)
+
+
+class TransformerBlock(nn.Module):
+    """Attention among patches, attention to the condition's tokens, two linear layers; time scales, shifts and gates them."""
+
+    def __init__(self, *, width: int, context: int, heads: int) -> None:
+        super().__init__()
+        self.norms = nn.ModuleList(nn.LayerNorm(width, elementwise_affine=False) for _ in range(3))
+        self.patches = Attention(width=width, context=width, heads=heads)
+        self.tokens = Attention(width=width, context=context, heads=heads)
+        self.wide, self.narrow = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+        self.asked = nn.Linear(width, 6 * width)
+        nn.init.zeros_(self.asked.weight)
+        nn.init.zeros_(self.asked.bias)
+
+    def forward(self, x: Tensor, asked: Tensor, condition: Condition) -> Tensor:
+        """x: [b, l, width]; asked: [b, width]."""
+        a, b, c, d, e, f = self.asked(asked)[:, None].chunk(6, -1)
+        h = self.norms[0](x) * (1 + a) + b
+        x = x + (1 + c) * self.patches(h, h)
+        x = x + self.tokens(self.norms[1](x), condition.tokens, condition.mask)
+        h = self.norms[2](x) * (1 + d) + e
+        out: Tensor = x + (1 + f) * self.narrow(F.silu(self.wide(h)))
+        return out
+
+
+def normalised(channels: int) -> nn.GroupNorm:
+    """Normalisation of each picture by itself, so that a batch's other pictures change nothing."""
+    return nn.GroupNorm(math.gcd(8, channels), channels)
+
+
+class ConvolutionBlock(nn.Module):
+    """Two 3x3 convolutions added to their input; time and text scale and shift what lies between them."""
+
+    def __init__(self, *, inputs: int, channels: int, width: int) -> None:
+        super().__init__()
+        self.norms = nn.ModuleList([normalised(inputs), normalised(channels)])
+        self.first = nn.Conv2d(inputs, channels, 3, padding=1)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+        self.skip = nn.Conv2d(inputs, channels, 1) if inputs != channels else nn.Identity()
+        self.asked = nn.Linear(width, 2 * channels)
+
+    def forward(self, x: Tensor, asked: Tensor) -> Tensor:
+        """x: [b, inputs, h, w]; asked: [b, width]."""
+        scale, shift = self.asked(asked)[:, :, None, None].chunk(2, 1)
+        h = self.first(F.silu(self.norms[0](x)))
+        h = self.norms[1](h) * (1 + scale) + shift
+        out: Tensor = self.skip(x) + self.second(F.silu(h))
+        return out

@@ -1,0 +1,100 @@
+"""Export format `diffusers`: what `load_lora_weights` and `DiffusionPipeline.from_pretrained` open."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import DiffusionPipeline, StableDiffusionPipeline, StableDiffusionXLPipeline
+from torch import Tensor
+
+from scarce.contract import Branch, BranchAdapter, ExportContext
+from scarce.errors import RunError
+from scarce_images.checkpoint import find_checkpoint
+from scarce_images.stable import StableNetwork, quiet
+from scarce_images.stable_text import StableText
+
+PIPELINES = {"StableDiffusionPipeline": StableDiffusionPipeline, "StableDiffusionXLPipeline": StableDiffusionXLPipeline}
+TARGETS = {"backbone": "backbone.", "conditioner.0": "conditions.parts.0."}
+"""Recipe path -> how names of its weights begin in the generator; what follows are a pipeline's own names."""
+PREFIX = "base_model.model."
+
+
+def diffusers(ctx: ExportContext) -> Path:
+    """A LoRA file where only adapters were trained, else a whole pipeline into which adapters are merged; a folder per branch.
+
+    One branch alone lies in the folder itself. Raises RunError for a generator that is no Stable Diffusion.
+    """
+    if not isinstance(ctx.modules["backbone"], StableNetwork):
+        what = f"{ctx.lineage[-1]} has a {type(ctx.modules['backbone']).__name__}, which diffusers has no pipeline for"
+        raise RunError(what, hint="scarce export RUN --to generator -o FOLDER")
+    if not all(isinstance(module, StableText) for path, module in ctx.modules.items() if path != "backbone"):
+        raise RunError(f"{ctx.lineage[-1]} hears a conditioner that no pipeline has", hint="scarce export RUN --to generator -o FOLDER")
+    for branch in ctx.branches:
+        out = ctx.out if len(ctx.branches) == 1 else ctx.out / branch.phase
+        if branch.adapters and not branch.moved:
+            _write_lora(ctx, branch, out)
+        else:
+            _write_pipeline(ctx, branch, out)
+    return ctx.out
+
+
+def _write_lora(ctx: ExportContext, branch: Branch, out: Path) -> None:
+    parts: dict[str, dict[str, Tensor]] = {}
+    for layer, (a, b) in low_rank(branch.adapters).items():
+        part, _, name = layer.partition(".")
+        if part == "text_encoder" and not name.startswith("text_model."):  # as every version but transformers 5 calls it
+            name = f"text_model.{name}"
+        for end, value in (("lora_A", a), ("lora_B", b)):
+            parts.setdefault(part, {})[f"{name}.{end}.weight"] = (value.half() if ctx.half else value).contiguous()
+    pipeline = PIPELINES[find_checkpoint(ctx.source).family]
+    pipeline.save_lora_weights(out, **{f"{part}_lora_layers": layers for part, layers in parts.items()}, safe_serialization=True)
+
+
+def _write_pipeline(ctx: ExportContext, branch: Branch, out: Path) -> None:
+    """The checkpoint's pipeline with the branch's weights in place of its own."""
+    pipe = open_pipeline(ctx.source)
+    weights, updates = ctx.generator.weights(branch.phase), low_rank(branch.adapters)
+    for start in TARGETS.values():
+        mine = {name.removeprefix(start): w for name, w in weights.items() if name.startswith(start)}
+        for layer, (a, b) in updates.items():
+            if f"{layer}.weight" in mine:
+                mine[f"{layer}.weight"] = mine[f"{layer}.weight"] + b.to(a.dtype) @ a
+        for part in {name.partition(".")[0] for name in mine}:
+            own = {name.partition(".")[2]: w.cpu() for name, w in mine.items() if name.startswith(f"{part}.")}
+            network = getattr(pipe, part)
+            network.load_state_dict({**network.state_dict(), **own})
+    if ctx.half:
+        pipe.to(torch.float16)
+    pipe.save_pretrained(out, safe_serialization=True)
+
+
+def open_pipeline(source: str) -> Any:
+    """diffusers' pipeline of a checkpoint in float32, without a safety checker."""
+    checkpoint = find_checkpoint(source)
+    facts: Mapping[str, Any] = {"use_safetensors": True, "local_files_only": True}
+    kept: Mapping[str, Any] = {} if checkpoint.is_large else {"safety_checker": None, "requires_safety_checker": False}
+    variant = "fp16" if "fp16" in checkpoint.variants.values() else None
+    with quiet():
+        pipe: DiffusionPipeline = PIPELINES[checkpoint.family].from_pretrained(checkpoint.folder, variant=variant, **facts, **kept)
+    return pipe.to(torch.float32)
+
+
+def low_rank(adapters: tuple[BranchAdapter, ...]) -> dict[str, tuple[Tensor, Tensor]]:
+    """Layer -> A [r, in] and B [out, r] whose product is the update; several adapters of a layer stand side by side in r.
+
+    The scale alpha / rank goes into B, so that readers that know no alpha are right too. Raises RunError for what is no LoRA.
+    """
+    found: dict[str, tuple[Tensor, Tensor]] = {}
+    for adapter in adapters:
+        if adapter.config.get("peft_type") != "LORA":
+            raise RunError(f"adapter {adapter.name} is no LoRA, which is all that diffusers' file holds", hint="--to generator")
+        scale = float(adapter.config["lora_alpha"]) / float(adapter.config["r"])
+        for key in (k for k in adapter.state if k.endswith(".lora_A.weight")):
+            layer = key.removeprefix(PREFIX).removesuffix(".lora_A.weight")
+            a, b = adapter.state[key], adapter.state[key.replace(".lora_A.", ".lora_B.")] * scale
+            before = found.get(layer)
+            found[layer] = (a, b) if before is None else (torch.cat([before[0], a]), torch.cat([before[1], b], 1))
+    return found

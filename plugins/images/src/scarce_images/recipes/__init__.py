@@ -1,0 +1,1 @@
+"""Recipes of images, as TOML files."""

@@ -1,0 +1,134 @@
+"""Export format `diffusers`: pictures of the exported files, in diffusers' own pipelines, are those of the generator."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from diffusers import DiffusionPipeline
+from safetensors.torch import load_file
+
+import scarce
+from scarce.catalogue import read_catalogue
+from scarce.contract import Prompt
+from scarce.errors import RunError
+from scarce.runs.exporting import export
+from scarce.runs.opening import open_generator
+from scarce.runtime.seeds import generator as seeded
+from scarce_images.write import write_images
+
+RECIPE = """
+[data]
+modality = "images"
+[data.options]
+size = 32
+[backbone]
+name = "stable-diffusion"
+[train]
+steps = 2
+batch = 4
+rate = 0.02
+ema = 0.0
+[generate]
+prompt = "a photo of a {} circle"
+count = 2
+steps = 4
+sampler = "ddim"
+guidance = 2.0
+[runtime]
+threads = 1
+precision = "fp32"
+"""
+LORA = {"name": "lora", "rank": 2, "alpha": 3.0, "targets": ["backbone", "conditioner.0"], "modules": ["to_q", "to_v", "q_proj", "fc1"]}
+TEXTS = ["a photo of a red circle", "a photo of a blue circle"]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """24 pictures of two colours, and the recipe."""
+    folder, rng = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
+    labels = np.tile(["red", "blue"], 12)
+    images = [rng.integers(0, 200, (32, 32, 3)).astype(np.uint8) + np.uint8(55 * (v == "red")) for v in labels]
+    write_images(pd.DataFrame({"image": pd.Series(images, dtype=object), "label": labels}), folder / "pictures.parquet")
+    (folder / "r.toml").write_text(RECIPE)
+    return folder
+
+
+def run(data, out, source, **changes):
+    changes = {"backbone.source": str(source), "data.target": "label", **changes}
+    scarce.run(str(data / "r.toml"), data=data / "pictures.parquet", set=changes, out=out, quiet=True)
+    return out
+
+
+def ours(folder, texts=TEXTS, labels=("red", "blue"), seed=5):
+    made, _, _ = open_generator(folder, read_catalogue())
+    with torch.no_grad():
+        condition = made.encode_condition([Prompt(label=v, text=t) for v, t in zip(labels, texts, strict=True)])
+        return made.codec.soft(made.draw(condition, seed=seed))
+
+
+def theirs(pipe, texts=TEXTS, seed=5, n=2):
+    """As many pictures of one batch as the generator draws, of the same noise."""
+    pipe.set_progress_bar_config(disable=True)
+    latents = torch.randn(n, 4, 4, 4, generator=seeded(seed, "noise"))
+    facts = {"num_inference_steps": 4, "guidance_scale": 2.0, "latents": latents, "output_type": "pt", "height": 32, "width": 32}
+    return pipe(prompt=texts, **facts).images * 2 - 1
+
+
+@pytest.mark.parametrize("kind", ["v", "xl"])
+def test_adapters_are_a_file_that_pipelines_load_and_that_training_can_begin_from(data, checkpoint, tmp_path, kind):
+    whole = run(data, tmp_path / "r", checkpoint(kind), strategy=[LORA])
+    out = export(whole, "diffusers", tmp_path / "lora", read_catalogue())
+    assert [f.name for f in out.iterdir()] == ["pytorch_lora_weights.safetensors"]
+    assert {k.partition(".")[0] for k in load_file(out / "pytorch_lora_weights.safetensors")} >= {"unet", "text_encoder"}
+    pipe = DiffusionPipeline.from_pretrained(checkpoint(kind))
+    bare = theirs(pipe)
+    pipe.load_lora_weights(out)
+    expected = ours(whole)
+    assert (theirs(pipe) - expected).abs().max() < 1e-3
+    assert (bare - expected).abs().max() > 1e-2
+    begun = run(data, tmp_path / "s", checkpoint(kind), strategy=[{**LORA, "source": str(out)}], **{"train.rate": 1e-9})
+    assert (ours(begun) - expected).abs().max() < 1e-3
+
+
+def test_branches_are_a_folder_each(data, checkpoint, tmp_path):
+    branches = {"name": "per-class"} if any(r.name == "per-class" for r in read_catalogue().entries("strategies")) else None
+    if branches is None:
+        pytest.skip("no installed strategy makes a branch per class")
+    whole = run(data, tmp_path / "r", checkpoint("eps"), strategy=[branches, LORA])
+    out = export(whole, "diffusers", tmp_path / "lora", read_catalogue())
+    expected = ours(whole)
+    folders = sorted(out.iterdir())
+    assert len(folders) == 2
+    for folder, row in zip(folders, (1, 0), strict=True):
+        pipe = DiffusionPipeline.from_pretrained(checkpoint("eps"))
+        pipe.load_lora_weights(folder)
+        assert (theirs(pipe)[row] - expected[row]).abs().max() < 1e-3
+
+
+@pytest.mark.parametrize("strategy", [[], [{**LORA, "targets": ["backbone"]}]])
+def test_moved_weights_are_a_whole_pipeline_with_adapters_merged(data, checkpoint, tmp_path, strategy):
+    whole = run(data, tmp_path / "r", checkpoint("eps"), strategy=strategy)
+    out = export(whole, "diffusers", tmp_path / "pipe", read_catalogue())
+    expected = ours(whole)
+    assert (theirs(DiffusionPipeline.from_pretrained(out)) - expected).abs().max() < 1e-3
+    assert (theirs(DiffusionPipeline.from_pretrained(checkpoint("eps"))) - expected).abs().max() > 1e-2
+
+
+def test_adapters_upon_adapters_are_one_file(data, checkpoint, tmp_path):
+    first = run(data, tmp_path / "a", checkpoint("eps"), strategy=[LORA])
+    second = run(data, tmp_path / "b", checkpoint("eps"), strategy=[{**LORA, "rank": 1}], **{"generator.from": f"run:{first}"})
+    half, out = (export(second, "diffusers", tmp_path / name, read_catalogue(), half=name == "half") for name in ("half", "out"))
+    pipe = DiffusionPipeline.from_pretrained(checkpoint("eps"))
+    pipe.load_lora_weights(out)
+    assert (theirs(pipe) - ours(second)).abs().max() < 1e-3
+    assert (ours(first) - ours(second)).abs().max() > 1e-2
+    assert {w.dtype for w in load_file(half / "pytorch_lora_weights.safetensors").values()} == {torch.float16}
+
+
+def test_a_packed_generator_of_a_checkpoint_is_small_and_the_same(data, checkpoint, tmp_path):
+    whole = run(data, tmp_path / "r", checkpoint("xl-empty"), strategy=[LORA])
+    out = export(whole, "generator", tmp_path / "out", read_catalogue())
+    assert torch.equal(ours(out), ours(whole))
+    assert sum(f.stat().st_size for f in out.rglob("*")) < 0.2 * sum(f.stat().st_size for f in checkpoint("xl-empty").rglob("*"))
+    with pytest.raises(RunError, match="not an empty folder"):
+        export(whole, "diffusers", out, read_catalogue())
