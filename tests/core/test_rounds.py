@@ -154,6 +154,18 @@ def test_the_gate_closes_on_a_learner_that_knows_nothing(home):
     assert "warm-up limits it" in note
 
 
+def test_without_two_classes_there_is_nobody_to_ask(home):
+    """One labelled record: the first round asks at random and moves nothing, the second has a learner."""
+    sets = {"acquisition__mode": "select", "generate__pool": "both", "generate__count": 10, "data__labelled": 0.01, "train__steps": 5}
+    said = facts(run(home, "cold", **sets))
+    assert said[0]["accuracy_before"] is None
+    assert said[0]["gate"] == "closed: no learner yet"
+    assert "gain" not in said[0]
+    assert len(said[0]["asked"]) == 10
+    assert "no learner" not in said[1]["gate"]
+    assert said[1]["accuracy_before"] is not None
+
+
 def test_what_no_gradient_passes_is_refused_with_what_would_pass_it():
     catalogue = read_catalogue()
 
@@ -190,6 +202,12 @@ def test_what_no_round_can_be_played_with_is_refused_before_training(home):
     with pytest.raises(DataError, match="not at shots"):
         run(home, "shots", generate__init="shots")
     assert not any((home / name / "model").exists() for name in ("pool", "none", "style", "shots"))
+
+
+def test_another_score_keeps_how_it_is_used():
+    raw = {**RECIPE, "acquisition": {**RECIPE["acquisition"], "options": {"order": 3}}}
+    asked = resolve(raw, overrides=[("acquisition.name", "entropy")]).acquisition
+    assert (asked.name, asked.epsilon, asked.steps, asked.options) == ("entropy", 0.3, 2, {})
 
 
 def test_classes_that_the_generator_cannot_tell_apart_are_named(home):

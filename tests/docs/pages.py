@@ -302,6 +302,23 @@ def text2data_sweep_part(old: str) -> str:
     return table((*names, "loss without condition / stage 1", "error asked to measured", "on the front"), cells)
 
 
+def galot_part(old: str) -> str:
+    """Rounds of every arm, as `make bench ONLY=galot` kept them."""
+
+    def cell(row: dict[str, Any], name: str) -> str:
+        return f"{row[name]:.3f} [{row[f'{name} low']:.3f}, {row[f'{name} high']:.3f}]"
+
+    rows = [r for r in measured("galot") if "aubc" in r]
+
+    def gap(row: dict[str, Any]) -> str:
+        said = f"{row['minus random']:+.4f} [{row['minus low']:+.4f}, {row['minus high']:+.4f}]: {row['verdict']}"
+        return said if row["verdict"] else ""
+
+    cells = [(r["data"], r["arm"], cell(r, "aubc"), gap(r), *(cell(r, n) for n in ("gain", "labels", "labels before"))) for r in rows]
+    head = ("data", "arm", "AUBC", "minus random", "score gain, round 3", "labels kept, round 3", "labels kept, not moved")
+    return table(head, cells)
+
+
 PARTS: dict[str, dict[str, Callable[[str], str]]] = {
     "README.md": {"distributions": distributions_part},
     "core/README.md": {"components": components_part("scarce")},
@@ -314,6 +331,7 @@ PARTS: dict[str, dict[str, Callable[[str], str]]] = {
     "plugins/galot/README.md": {"components": components_part("scarce-galot")},
     "plugins/tiny-t2i/README.md": {"components": components_part("scarce-tiny-t2i")},
     "plugins/text2data/README.md": {"components": components_part("scarce-text2data")},
+    "docs/galot.md": {"measured": galot_part},
     "docs/text2data.md": {"measured": text2data_part, "sweep": text2data_sweep_part},
     "docs/tldr.md": {"measured": tldr_part, "parts": suite_part("suite"), "weights": suite_part("weights"), "priors": priors_part},
     "docs/recipes.md": {"keys": recipe_part},

@@ -101,8 +101,10 @@ def parent_rows(source: Recipe, catalogue: Catalogue) -> list[Row]:
 def check_recipe(recipe: Recipe, catalogue: Catalogue) -> list[Named]:
     """Names, options and capabilities of everything the recipe names, before any component is imported; returns them."""
     check_needs(recipe, catalogue)
-    if recipe.backbone is None and recipe.generator.source is None:
-        raise RecipeError("backbone: a recipe needs [backbone], or [generator] with from", hint="scarce plugins list")
+    asks = [name for name in ("strategy", "conditioner", "acquisition") if getattr(recipe, name)]
+    if not recipe.generates and (asks or recipe.generate.rounds > 1 or not recipe.data.synthetic):
+        who = f"a recipe with [{asks[0]}]" if asks else "a recipe"
+        raise RecipeError(f"backbone: {who} needs [backbone], or [generator] with from", hint="scarce plugins list")
     if recipe.diffusion.prior == "per-class" and recipe.generate.guidance != 1.0:
         what = "generate.guidance: it mixes predictions with and without a label, which need one diffusion.prior for both, not 'per-class'"
         raise RecipeError(what, hint="--set generate.guidance=1, or --set diffusion.prior=full")

@@ -71,7 +71,10 @@ def override(raw: dict[str, Any], key: str, value: Any) -> None:
     if isinstance(node, list):
         raise RecipeError(f"{key}: name an option of item {last}, such as {key}.name", hint=f"--set {key}.name=…")
     if last == "name" and parts[0] in COMPONENTS and node.get("name", value) != value:
-        node.clear()
+        if len(parts) == 2 and parts[0] == "acquisition":  # the rest are the core's options, not the score's
+            node.pop("options", None)
+        else:
+            node.clear()
     if last in PLURAL and len(parts) == 1 and not isinstance(value, list):
         node[last] = [*node.get(last, []), {"name": value} if isinstance(value, str) else value]
     elif isinstance(node.get(last), list) and not isinstance(value, list):

@@ -90,10 +90,16 @@ def check_rounds(recipe: Recipe, dataset: Dataset) -> None:
         raise DataError(what, hint="--set 'generate.prompt=a {}'")
     if recipe.generate.init != "noise":
         raise DataError("generate.init: rounds begin at noise, not at shots", hint="--set generate.init=noise")
-    pool = np.flatnonzero((dataset.split == "train") & ~dataset.labelled)
+    pool = _pool(dataset)
     if recipe.generate.pool != "generated" and len(pool) < (asked := _batch(recipe, dataset)) * recipe.generate.rounds:
         what = f"the pool has {len(pool)} unlabelled training records; {recipe.generate.rounds} rounds ask for {asked} each"
         raise DataError(what, hint="--set generate.count=…, or data.labelled to a smaller share")
+
+
+def _pool(dataset: Dataset) -> npt.NDArray[np.int64]:
+    """Positions of training records whose class is hidden, but there to be told when it is asked for."""
+    known = np.isin(np.asarray(dataset.target).astype(str), [str(value) for value in dataset.classes])
+    return np.flatnonzero((dataset.split == "train") & ~dataset.labelled & known).astype(np.int64)
 
 
 def _batch(recipe: Recipe, dataset: Dataset) -> int:
@@ -148,7 +154,7 @@ def _asked(loop: Loop, learner: Any, number: int, done: dict[str, Any] | None) -
     if done is not None:
         rows = np.flatnonzero(np.isin(loop.dataset.ids, done["asked"]))
     else:
-        pool = np.flatnonzero((loop.dataset.split == "train") & ~loop.dataset.labelled)
+        pool = _pool(loop.dataset)
         scores = np.random.default_rng(loop.runtime.derive("pool", number)).random(len(pool))
         if learner is not None and loop.section.name:
             scores = _scorer(loop, learner, number).of_records(take(loop.dataset.records, pool), np.full(len(pool), -1))

@@ -34,6 +34,7 @@ from scarce.runs.opening import parent_generator
 from scarce.runs.parents import codec_parent
 from scarce.runs.planning import make_plan
 from scarce.runs.provenance import lock, record_data, seal
+from scarce.runs.reuse import reused
 from scarce.runs.rounds import Loop, check_rounds, play
 from scarce.runs.sections import Recipe
 from scarce.runs.training import Material, material, train_plan
@@ -86,16 +87,23 @@ def execute(job: Job) -> dict[str, Any]:
         record_data(folder, dataset)
         codec = make_codec(dataset, assembly, recipe, folder, codec_parent(recipe, job.catalogue))
         notify("run_started", 0, {"rows": len(dataset)})
-        generator = obtain_generator(job, dataset, codec, assembly, runtime, cost)
-        loop = Loop(recipe, folder, dataset, codec, generator, assembly, runtime)
-        if rounds:
-            dataset, samples = play(loop)
+        generator, facts = None, list[dict[str, Any]]()
+        others = reused(recipe, folder, dataset, assembly, job.catalogue)
+        if not recipe.generates:
+            assert others is not None
+            samples, others = others, None
+            write_json(folder / "plan.json", [])
         else:
-            dataset, samples = make_samples(job, dataset, generator, assembly, cost)
+            generator = obtain_generator(job, dataset, codec, assembly, runtime, cost)
+            if rounds:
+                loop = Loop(recipe, folder, dataset, codec, generator, assembly, runtime)
+                (dataset, samples), facts = play(loop), loop.facts
+            else:
+                dataset, samples = make_samples(job, dataset, generator, assembly, cost)
         notify("samples_ready", 0, {"samples": len(samples.records)})
-        out = judge(job, dataset, codec, generator, samples, assembly, runtime, cost, loop.facts)
-        for facts in loop.facts or [{"round": 0}]:
-            notify("round_finished", facts["round"], facts)
+        out = judge(job, dataset, codec, generator, samples, assembly, runtime, cost, facts, others)
+        for said in facts or [{"round": 0}]:
+            notify("round_finished", said["round"], said)
         notify("run_finished", 0, {"metrics": len(out["metrics"])})
     except ScarceError as error:
         notify("run_failed", 0, {"message": error.message})
@@ -189,9 +197,9 @@ def make_samples(
     return dataset, as_part(records, dataset, "synthetic")
 
 
-def _parent(recipe: Recipe, generator: TrainedGenerator) -> TrainedGenerator | None:
+def _parent(recipe: Recipe, generator: TrainedGenerator | None) -> TrainedGenerator | None:
     """What was given to the run before it was adapted; None where all was trained here."""
-    if recipe.generator.source is None and not generator.model.checkpoint:
+    if generator is None or (recipe.generator.source is None and not generator.model.checkpoint):
         return None
     return generator.before() if recipe.strategy else generator
 
@@ -200,12 +208,13 @@ def judge(
     job: Job,
     dataset: Dataset,
     codec: Codec,
-    generator: TrainedGenerator,
+    generator: TrainedGenerator | None,
     synthetic: TrainingPart,
     assembly: Assembly,
     runtime: SharedRuntime,
     cost: dict[str, Any],
     rounds: Sequence[Mapping[str, Any]] = (),
+    extra: TrainingPart | None = None,
 ) -> dict[str, Any]:
     """Fit the learner on every source of data, evaluate, and write metrics.json."""
     train = dataset.part(dataset.rows("train"))
@@ -214,6 +223,9 @@ def judge(
     others: dict[str, TrainingPart] = {}
     shares: dict[str, TrainingPart] = {}
     sources: dict[str, list[TrainingPart]] = {"real": [real]}
+    drawn = codec if generator is None else generator.codec
+    if extra is not None:
+        sources |= {"reused": [extra], "real+reused": [real, extra]}
     if len(synthetic.records):
         others = baselines(dataset, codec, assembly, len(synthetic.records), runtime.derive("baselines") % 2**31)
         sources |= {"synthetic": [synthetic], "both": [real, synthetic], **{name: [part] for name, part in others.items()}}
@@ -224,17 +236,18 @@ def judge(
     predictions = learn(dataset, codec, assembly, sources, runtime, generator)
     cost["learn_seconds"] = round(time.monotonic() - began, 3)
     parts = {"synthetic": synthetic, **others} if len(synthetic.records) else {}
+    parts |= {"reused": extra} if extra is not None else {}
     ctx = EvaluatorContext(
         dataset=dataset, codec=codec, samples={k: p.records for k, p in parts.items()}, predictions=predictions,
         targets={k: p.target if len(p.target) else None for k, p in parts.items()}, runtime=runtime,
         seed=runtime.derive("evaluate") % 2**31, expected=len(synthetic.records), generator=generator,
-        learner=job.recipe.learner.name if job.recipe.learner else "", describe=describer(job.recipe, assembly, generator.codec),
+        learner=job.recipe.learner.name if job.recipe.learner else "", describe=describer(job.recipe, assembly, drawn),
         log=read_lines(job.folder / "metrics.jsonl"), rounds=rounds,
         parent=_parent(job.recipe, generator),
-        prompts=lambda rows: record_prompts(dataset, job.recipe, assembly, generator.codec, rows),
+        prompts=lambda rows: record_prompts(dataset, job.recipe, assembly, drawn, rows),
     )  # fmt: skip
     metrics, figures = evaluate(ctx, assembly, runtime)
-    figures += draw_records(ctx, assembly) if parts else []
+    figures += draw_records(ctx, assembly) if len(synthetic.records) else []
     cost["peak_memory_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
     counts = {name: len(dataset.rows(name)) for name in ("train", "validation", "test")}
     out = {

@@ -62,7 +62,9 @@ class Sweep(Options):
 class Data(Options):
     """What the data are. labelled: a share, a count, or "N per class"; `options` are the modality's own.
 
-    shares: of the records (by group) in train, validation and test, where the data bring no splits of their own.
+    shares: of the records (by group) in train, validation and test, where the data bring no splits of their own. synthetic:
+    finished runs ("run:PATH") whose samples are one more source of training data, "reused"; where the recipe has no generator,
+    they are its synthetic ones.
     """
 
     modality: str
@@ -73,6 +75,7 @@ class Data(Options):
     group: str | None = None
     missing: str = "keep"
     schema_file: str | None = None
+    synthetic: tuple[str, ...] = ()
     options: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator("shares")
@@ -184,3 +187,8 @@ class Recipe(Options):
     lifecycle: tuple[Named, ...] = ()
     runtime: RuntimeOptions = RuntimeOptions()
     sweep: Sweep = Sweep()
+
+    @property
+    def generates(self) -> bool:
+        """Whether there is a generator; without one a run only learns from its data and the samples of others."""
+        return self.backbone is not None or self.generator.source is not None

@@ -1,0 +1,1 @@
+"""Generative active learning, for scarce."""

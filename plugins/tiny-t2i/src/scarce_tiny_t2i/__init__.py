@@ -1,0 +1,1 @@
+"""Small text-to-image generators that ship with their weights, for scarce."""
