@@ -341,6 +341,9 @@ def test_a_checkpoint_given_as_generator_is_the_backbone_that_opens_it(checkpoin
     assert (recipe.backbone.name, recipe.backbone.options) == ("stable-diffusion", {"source": f"path:{checkpoint('v')}"})
     assert (recipe.conditioner, recipe.generator.source) == ((), None)
     assert len(run.sample(2)) == 2
+    bare = scarce.run(str(tmp_path / "r.toml"), data=data, set={**changes, "strategy": []}, out=tmp_path / "bare", quiet=True)
+    assert json.loads((bare.folder / "plan.json").read_text()) == []  # a checkpoint without strategies is used as it is
+    assert len(bare.sample(2)) == 2
     given = ["--data", str(data), "--set", "data.target=label", "--set", f"generator.from={checkpoint('v')}", "--set", "train.steps=2"]
     capsys.readouterr()
     assert main(["plan", str(tmp_path / "r.toml"), *given, "--json"]) == 0

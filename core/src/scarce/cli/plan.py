@@ -32,8 +32,8 @@ def main(argv: list[str]) -> None:
     runtime = SharedRuntime(seed=recipe.seed, options=recipe.runtime)
     with TemporaryDirectory() as folder:
         codec = make_codec(dataset, assembly, recipe, Path(folder), codec_parent(recipe, catalogue))
-        if recipe.generator.source is not None and not recipe.strategy:
-            raise RecipeError(f"nothing is trained: {recipe.generator.source} is used as it is", hint="scarce run RECIPE")
+        if (recipe.generator.source is not None or recipe.generator.given) and not recipe.strategy:
+            raise RecipeError("nothing is trained: the generator is used as it is", hint="scarce run RECIPE")
         plan = prepare(Job(recipe, Path(folder), catalogue), dataset, codec, assembly, runtime).model.plan
     counts = ", ".join(f"{name} {len(dataset.rows(name))}" for name in ("train", "validation", "test"))
     found = rows(plan)

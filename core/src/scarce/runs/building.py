@@ -94,7 +94,7 @@ def continued(parent: Model, classes: tuple[Any, ...], scope: Scope, runtime: Sh
     Raises RunError for a parent of several leaves, and for one whose conditioner knows other classes.
     """
     leaves = parent.plan.leaves()
-    if len(leaves) != 1:
+    if len(leaves) > 1:
         what = f"a generator with {len(leaves)} branches ({', '.join(str(p.serves) for p in leaves[:5])}) can't be adapted further"
         raise RunError(what, hint="adapt a generator with one branch for all, or leave the strategies out: --set strategy=[]")
     for part in parent.conditions.parts:
@@ -102,7 +102,7 @@ def continued(parent: Model, classes: tuple[Any, ...], scope: Scope, runtime: Sh
         if known is not None and tuple(map(str, known)) != tuple(map(str, classes)):
             what = f"the generator was trained on the classes {', '.join(map(str, known))}; these data have {', '.join(map(str, classes))}"
             raise RunError(what, hint="a generator that follows texts (conditioner 'words' or 'text') takes any classes")
-    parent.activate(leaves[0].name)
+    parent.activate(leaves[0].name if leaves else BASE)
     parent.conditions.classes = classes
     plan, base = Plan(phases=()), dict(parent.base)
     return Model(backbone=parent.backbone, conditions=parent.conditions, plan=plan, scope=scope, runtime=runtime, base=base)

@@ -34,7 +34,7 @@ class TrainedGenerator:
         self.classes = model.conditions.classes
         self.scope: Scope | None = None  # the plugins of another run's generator; None when it is this run's own
         self.modality = ""
-        self.only: str | None = None  # a phase that answers everything, past the routing
+        self.only = None if model.plan.phases else BASE  # a phase that answers everything, past the routing
 
     def before(self) -> TrainedGenerator:
         """The generator that this one was adapted from: what its base weights make."""

@@ -30,7 +30,7 @@ def settled(recipe: Recipe, catalogue: Catalogue) -> Recipe:
         raise PluginError(f"generator.from: no installed backbone opens {source}, a pipeline of diffusers", hint=hint)
     own = recipe.backbone if recipe.backbone is not None and recipe.backbone.name in able else None
     backbone = Named(**{"name": able[0] if own is None else own.name, **({} if own is None else own.options), "source": source})
-    return recipe.model_copy(update={"generator": GeneratorSection(), "backbone": backbone, "conditioner": ()})
+    return recipe.model_copy(update={"generator": GeneratorSection(given=True), "backbone": backbone, "conditioner": ()})
 
 
 def _is_checkpoint(source: str) -> bool:

@@ -18,7 +18,7 @@ import torch
 from scarce.catalogue.catalogue import Catalogue
 from scarce.contract.contexts import EvaluatorContext, Event, WriteContext
 from scarce.contract.dataset import Dataset, take
-from scarce.contract.plan import Phase
+from scarce.contract.plan import Phase, Plan
 from scarce.contract.protocols import Codec, TrainingPart
 from scarce.diffusion.process import Process
 from scarce.errors import ScarceError
@@ -171,7 +171,8 @@ def prepare(job: Job, dataset: Dataset, codec: Codec, assembly: Assembly, runtim
             rows = dataset.rows("train")
             labels = torch.from_numpy(dataset.codes()[rows])
             process = Process.fit(codec.space, built.diffusion, x0[torch.from_numpy(rows)], labels).to(runtime.device)
-    model.plan = make_plan(recipe, model, dataset, codec, x0)
+    as_it_is = recipe.generator.given and not recipe.strategy
+    model.plan = Plan(phases=()) if as_it_is else make_plan(recipe, model, dataset, codec, x0)
     inputs = model.conditions.prepare(training_prompts(dataset, recipe, assembly, codec))
     return Prepared(model, process, codec, material(dataset, x0, inputs, runtime.device))
 
@@ -201,7 +202,7 @@ def _parent(recipe: Recipe, generator: TrainedGenerator | None) -> TrainedGenera
     """What was given to the run before it was adapted; None where all was trained here."""
     if generator is None or (recipe.generator.source is None and not generator.model.checkpoint):
         return None
-    return generator.before() if recipe.strategy else generator
+    return generator if recipe.generator.source is not None and not recipe.strategy else generator.before()
 
 
 def judge(

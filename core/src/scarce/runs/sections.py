@@ -159,9 +159,13 @@ class Acquisition(Options):
 
 
 class GeneratorSection(Options):
-    """`from = "run:PATH"`: use the generator of another run instead of training one."""
+    """`from`: a trained generator instead of a backbone of the recipe's own; with strategies it is adapted further.
+
+    given: what a checkpoint under `from` becomes when it is opened; without strategies it is then used as it is.
+    """
 
     source: str | None = Field(default=None, alias="from")
+    given: bool = False
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
