@@ -1,0 +1,1 @@
+"""Recipes of DataDream, as TOML files."""
