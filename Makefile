@@ -50,8 +50,10 @@ $(STAMPS)/run: $(STAMPS)/torch core/pyproject.toml plugins/tabular/pyproject.tom
 	$(PIP) --no-build-isolation -e './core[report]' -e './plugins/tabular[recipes]'
 	touch $@
 
+# Twice: what recipes need of other plugins is looked for among installed ones, and none of them is in an index.
 $(STAMPS)/plugins: $(STAMPS)/run $(PLUGINS:=/pyproject.toml)
-	$(PIP) --no-build-isolation -e './core[report]' $(PLUGINS:%=-e '%[recipes]')
+	$(PIP) --no-build-isolation -e './core[report]' $(PLUGINS:%=-e %)
+	$(PIP) --no-build-isolation $(PLUGINS:%=-e '%[recipes]')
 	touch $@
 
 $(STAMPS)/dev: $(STAMPS)/plugins
