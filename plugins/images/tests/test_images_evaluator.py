@@ -1,17 +1,20 @@
 """Every evaluator: real against real beats real against noise, copies are seen, failures count; and distances with known values."""
 
 import json
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from scarce.contract import Dataset, EvaluatorContext, Predictions, take
+from scarce.contract import Dataset, EvaluatorContext, Phase, Plan, Predictions, Term, take
 from scarce.runtime.options import RuntimeOptions
 from scarce.runtime.runtime import SharedRuntime
 from scarce_images import config, evaluator
 from scarce_images.codec import make_codec
 from scarce_images.distances import frechet, gaussian_distance, kernel_distance, nearest, within
+from scarce_images.sides import learnt
 
 SPACE = {"space": "pixels"}
 JUDGES = {
@@ -258,3 +261,15 @@ def test_precision_and_recall_on_a_line():
     assert within(real, fake, 1) == 1.0
     assert within(real, np.array([[50.0], [50.1]]), 1) == 0.0
     assert nearest(fake, real)[1][:, 0].tolist()[3] == 3
+
+
+def test_a_generator_that_learnt_from_labelled_pictures_alone_is_held_against_those():
+    data = dataset(frame(80, 0))
+    shots = data.rows("train")[:12]
+    data = replace(data, labelled=np.isin(np.arange(len(data)), shots) | (data.split != "train"))
+    ctx = context(data, {"bootstrap": take(data.records, shots)})
+    for rows, n in (("labelled", 12), ("all", 40)):
+        phase = Phase(name="train", trainable=("backbone",), terms=(Term(name="denoise", rows=rows),))
+        told = replace(ctx, generator=SimpleNamespace(plan=Plan(phases=(phase,))))
+        assert len(learnt(told)) == n
+    assert len(learnt(ctx)) == 40

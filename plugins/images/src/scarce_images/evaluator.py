@@ -20,7 +20,7 @@ from scarce_images.figures import bars, confusion, histogram, pairs
 from scarce_images.likeness import Judged, equal, shuffled, space_of, too_few
 from scarce_images.privacy import Shots, copies, holdout_share, too_near, wilson
 from scarce_images.scores import apart, class_codes, class_scores, gap, share_of, within_groups
-from scarce_images.sides import FEWEST, NAN, Side, failed, few, note_of, real, side
+from scarce_images.sides import FEWEST, NAN, Side, failed, few, learnt, note_of, real, side
 
 
 class ImageAccuracy(EvaluatorSpec):
@@ -216,7 +216,7 @@ class NearestShot(EvaluatorSpec):
         to training than to as many hold-out pictures; memorised: pictures nearer to a training picture than all but 1 % of
         hold-out pictures are; copies: equal to a training picture byte for byte. Invalid pictures copy nobody and are left out.
         """
-        train, held = real(ctx, "train"), real(ctx, "validation", "test")
+        train, held = learnt(ctx), real(ctx, "validation", "test")
         if why := few(train, held):
             return failed(ctx, "shot_nearest_ratio", why)
         shots = Shots(ctx, self.options, train, held)
@@ -225,7 +225,7 @@ class NearestShot(EvaluatorSpec):
     @hookimpl
     def evaluator_draw(self, ctx: EvaluatorContext) -> list[Figure]:
         """A histogram of distances beside the real one, and the nearest pairs."""
-        train, held = real(ctx, "train"), real(ctx, "validation", "test")
+        train, held = learnt(ctx), real(ctx, "validation", "test")
         found = side(ctx, "synthetic").some(self.options.rows, ctx.seed) if "synthetic" in ctx.samples else None
         if found is None or len(found) == 0 or few(train, held):
             return []

@@ -53,6 +53,14 @@ def real(ctx: EvaluatorContext, *splits: Any) -> Side:
     return Side(records=take(ctx.dataset.records, rows), target=None if ctx.dataset.target is None else ctx.dataset.target[rows])
 
 
+def learnt(ctx: EvaluatorContext) -> Side:
+    """Training pictures that the generator has seen in this run: labelled ones alone where every term of its plan says so."""
+    found, phases = real(ctx, "train"), () if ctx.generator is None else ctx.generator.plan.phases
+    if phases and all(term.rows == "labelled" for phase in phases for term in phase.terms):
+        return found.part(np.flatnonzero(ctx.dataset.labelled[ctx.dataset.rows("train")]))
+    return found
+
+
 def side(ctx: EvaluatorContext, source: str) -> Side:
     """Pictures of a sample; a cell that is no picture of 8 bits is a failure, as is a record that was asked for and is missing."""
     records, target = ctx.samples[source], ctx.targets.get(source)
