@@ -64,7 +64,8 @@ def test_listing_shows_every_state_and_the_rest_stays_ready(crowded):
     done = crowded.run("-m", "scarce", "plugins", "list", "--json", SCARCE_BLOCK="acme-exit")
     assert done.returncode == 0, done.stderr
     rows = {(row["role"], row["name"]): row for row in json.loads(done.stdout) if row["name"] != "twin"}
-    states = {name: row["status"] for (role, name), row in rows.items() if role == "acquisition"}
+    mine = {key: row for key, row in rows.items() if not row["distribution"].startswith("scarce-")}
+    states = {name: row["status"] for (role, name), row in mine.items() if role == "acquisition"}
     assert states == {
         "acme-import": "ready", "acme-exit": "blocked", "acme-assert": "ready", "acme-interrupt": "ready",
         "toml": "malformed", "newer": "incompatible", "acme-good": "ready", "acme-wrong": "ready",
@@ -172,7 +173,7 @@ def test_info_shows_everything_and_unknown_names_are_plain_errors(crowded):
     for part in ("evaluator privacy", "scarce.parts.privacy:Privacy", "codec:vectors", "nearest", "int ≥ 0", "5"):
         assert part in done.stdout
     assert "claimed by" in crowded.run("-m", "scarce", "plugins", "info", "twin").stdout
-    for asked, said in (("privcy", "did you mean 'privacy'"), ("resnet", "pip install scarce-images")):
+    for asked, said in (("privcy", "did you mean 'privacy'"), ("lugpi", "pip install scarce-lugpi")):
         wrong = crowded.run("-m", "scarce", "plugins", "info", asked)
         assert wrong.returncode == 2
         assert wrong.stderr.startswith("error: ")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from scarce.cli.common import SHARED, parser, show, table
+from scarce.errors import DataError
 
 HEAD = ("column", "kind", "missing", "distinct", "details")
 BATCH, WIDTH, COPIES = 512, 256, 14  # rows of a step, units of a default network, numbers kept per encoded one and row of a step
@@ -53,7 +54,12 @@ def _inspect(asked: argparse.Namespace) -> None:
     catalogue = read_catalogue()
     scope = (assembly := assemble_one(catalogue, "modality", asked.modality)).scope
     section = Data(modality=asked.modality, source=asked.file, target=asked.target, schema_file=asked.schema)
-    dataset = read_records(section, 0, assembly, catalogue)
+    try:
+        dataset = read_records(section, 0, assembly, catalogue)
+    except DataError:
+        if asked.target is not None:
+            raise
+        dataset = read_records(section.model_copy(update={"target": ""}), 0, assembly, catalogue)  # nobody has said which column it is
     page = asked.out is not None and asked.out.suffix.lower() in (".html", ".htm")
     if asked.out is not None and not page:
         show({"file": write_json(asked.out, dict(dataset.schema))}, str(asked.out), as_json=asked.json)

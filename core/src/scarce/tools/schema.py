@@ -34,8 +34,11 @@ def recipe_schema(catalogue: Catalogue) -> tuple[dict[str, Any], list[str]]:
         defs[f"role.{role}"] = {"oneOf": shapes or [False]}
     for key, field in out["properties"].items():
         out["properties"][key] = _refer(field, f"{REF}Named", f"{REF}role.{key}")
-    defs["Data"]["allOf"] = [_modality(shape) for shape in defs["role.modality"].get("oneOf", [])]
-    defs["Data"]["properties"]["modality"]["enum"] = [then["if"]["properties"]["modality"]["const"] for then in defs["Data"]["allOf"]]
+    defs["Acquisition"] = _refer(defs["Acquisition"], f"{REF}Named", f"{REF}role.learner")
+    for section, key, role in (("Data", "modality", "modality"), ("Acquisition", "name", "acquisition")):
+        cases = [_options(shape, key) for shape in defs[f"role.{role}"]["oneOf"] if shape]
+        defs[section]["allOf"] = cases
+        defs[section]["properties"][key]["enum"] = [case["if"]["properties"][key]["const"] for case in cases]
     out["properties"]["preset"] = {"type": "object", "additionalProperties": {"type": "object"}, "description": "overrides by preset"}
     defs.pop("Named", None)
     return out, notes
@@ -57,12 +60,12 @@ def _component(row: Row, defs: dict[str, Any]) -> dict[str, Any]:
     return {**shape, "title": row.name, "properties": named, "required": ["name", *shape.get("required", [])]}
 
 
-def _modality(shape: dict[str, Any]) -> dict[str, Any]:
-    """`[data]` names its modality in a key of its own and has its options in a table."""
+def _options(shape: dict[str, Any], key: str) -> dict[str, Any]:
+    """`[data]` and `[acquisition]` name their component in a key of their own and have its options in a table."""
     properties = dict(shape["properties"])
     name = properties.pop("name")["const"]
     options = {**shape, "properties": properties, "required": [key for key in shape["required"] if key != "name"]}
-    when = {"properties": {"modality": {"const": name}}, "required": ["modality"]}
+    when = {"properties": {key: {"const": name}}, "required": [key]}
     return {"if": when, "then": {"properties": {"options": options}}}
 
 

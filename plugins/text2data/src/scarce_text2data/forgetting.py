@@ -79,7 +79,7 @@ class Forgetting(EvaluatorSpec):
         if not null:
             assert data.target is not None
             rows = rows[[str(value) == str(leaf.serves) for value in data.target[rows]]]
-            prompts = [Prompt(label=value) for value in data.target[rows]]
+            prompts = [Prompt(label=value) for value in data.target[rows]] if ctx.prompts is None else ctx.prompts(rows)
         if len(rows) == 0:
             return None
         return generator.codec.encode(take(data.records, rows)), generator.encode_condition(prompts)
