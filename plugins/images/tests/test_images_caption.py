@@ -67,5 +67,19 @@ def test_captions_of_shapes_with_their_properties():
 
 
 def test_another_style_is_refused_with_those_there_are():
-    with pytest.raises(RecipeError, match="user, class, shapes and template:TEXT, not 'exact'"):
+    with pytest.raises(RecipeError, match="user, class, shapes, shapes-some and template:TEXT, not 'exact'"):
         texts(frame(kind=["a"]), "exact")
+
+
+def test_captions_of_shapes_may_leave_parts_out_and_always_name_the_shape():
+    records = shapes.table(200, seed=1)
+    ctx = CaptionContext(records=records, style="shapes-some", seed=0, ids=[str(i) for i in range(200)])
+    said, again = captions(ctx), captions(ctx)
+    assert [c.text for c in said] == [c.text for c in again]
+    assert all(shape in c.text for shape, c in zip(records["shape"], said, strict=True))
+    assert all("shape" in c.props for c in said)
+    for name in ("colour", "position", "size"):
+        told = np.array([name in c.props for c in said])
+        assert 0.35 < told.mean() < 0.65
+        assert all(value in c.text for value, c, here in zip(records[name], said, told, strict=True) if here)
+    assert shapes.caption({"shape": "star"}) == "a star"
