@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from plots import text2data_svg
 from pydantic import BaseModel
 
 from scarce.catalogue import GLOSSARY, ROLES, Row, read_catalogue
@@ -356,6 +357,12 @@ def fresh(page: str) -> str:
 def main() -> None:
     """Rewrite, or with --check say what is stale or has no meaning."""
     wrong = []
+    for name, plot in {"docs/text2data.svg": text2data_svg}.items():
+        if not (ROOT / name).is_file() or (ROOT / name).read_text(encoding="utf-8") != plot():
+            if "--check" in sys.argv:
+                wrong.append(f"{name} is stale: python tests/docs/pages.py")
+            else:
+                (ROOT / name).write_text(plot(), encoding="utf-8")
     for page in PARTS:
         text, path = fresh(page), ROOT / page
         wrong += [f"{page}: {line.split('|')[1].strip()} has no meaning" for line in text.splitlines() if re.match(r"\| `.*\|  \|$", line)]
