@@ -12,6 +12,7 @@ from scarce.errors import RecipeError, RunError
 from scarce.files import read_json, write_bytes, write_json
 from scarce.runs.experiment import SWEEP_FILE, Experiment, carry_out, prepare
 from scarce.runs.folder import children, new_folder, read_recipe, refuse_changes
+from scarce.runs.parents import settled
 from scarce.runs.provenance import command
 from scarce.runs.recipe import data_overrides, find_recipe, flatten, read_sweep, read_toml, resolve
 from scarce.runs.sections import Arm, Factor, Recipe, Sweep
@@ -103,11 +104,11 @@ def run_sweep(
 
 def resume_sweep(folder: Path, overrides: Sets = (), *, progress: Progress | None = None) -> Path:
     """Carry out what is not finished of a sweep, failed points too; under a changed recipe it is refused (RunError)."""
-    recipe, facts = read_recipe(folder)
-    refuse_changes(folder, recipe, resolve(read_toml(folder / "recipe.toml"), overrides=overrides))
+    (recipe, facts), catalogue = read_recipe(folder), read_catalogue()
+    refuse_changes(folder, recipe, settled(resolve(read_toml(folder / "recipe.toml"), overrides=overrides), catalogue))
     shown = progress or Progress(quiet=True)
     return _finish(
-        Experiment(facts["name"], recipe, folder, read_catalogue(), facts["command"], progress=shown, sweep=read_json(folder / SWEEP_FILE))
+        Experiment(facts["name"], recipe, folder, catalogue, facts["command"], progress=shown, sweep=read_json(folder / SWEEP_FILE))
     )
 
 
