@@ -217,7 +217,7 @@ class NearestShot(EvaluatorSpec):
         hold-out pictures are; copies: equal to a training picture byte for byte. Invalid pictures copy nobody and are left out.
         """
         train, held = learnt(ctx), real(ctx, "validation", "test")
-        if why := few(train, held):
+        if why := few(train, held, training=1):
             return failed(ctx, "shot_nearest_ratio", why)
         shots = Shots(ctx, self.options, train, held)
         return [m for source in ctx.samples for m in self._source(ctx, source, shots)]
@@ -227,7 +227,7 @@ class NearestShot(EvaluatorSpec):
         """A histogram of distances beside the real one, and the nearest pairs."""
         train, held = learnt(ctx), real(ctx, "validation", "test")
         found = side(ctx, "synthetic").some(self.options.rows, ctx.seed) if "synthetic" in ctx.samples else None
-        if found is None or len(found) == 0 or few(train, held):
+        if found is None or len(found) == 0 or few(train, held, training=1):
             return []
         shots = Shots(ctx, self.options, train, held)
         distances, places = nearest(shots.space.vectors(found.records), shots.train)

@@ -82,10 +82,10 @@ def failed(ctx: EvaluatorContext, name: str, why: str) -> list[Metric]:
     return [Metric(name=name, value=NAN, source=source, error=why) for source in ctx.samples]
 
 
-def few(train: Side, held: Side) -> str:
-    """Why there are too few real pictures to compare with, or nothing."""
-    short = min(len(train), len(held)) < FEWEST
-    return f"needs {FEWEST} training and as many hold-out pictures, found {len(train)} and {len(held)}" if short else ""
+def few(train: Side, held: Side, training: int = FEWEST) -> str:
+    """Why there are too few real pictures to compare with, or nothing; training: how many of those must be there."""
+    short = len(train) < training or len(held) < FEWEST
+    return f"needs {training} training and {FEWEST} hold-out pictures, found {len(train)} and {len(held)}" if short else ""
 
 
 def note_of(found: Side, *more: str) -> str:
