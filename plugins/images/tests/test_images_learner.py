@@ -161,7 +161,7 @@ def test_hardly_any_pictures_are_enough_to_fit(n):
 
 def test_what_cannot_be_learnt_is_said_in_words(two):
     made = built("resnet", two)
-    with pytest.raises(DataError, match="no training picture has a known class of 'digit'"):
+    with pytest.raises(DataError, match="no training record has a known class of 'digit'"):
         made.fit([TrainingPart(records=two.records, target=np.array([None] * len(two), dtype=object))])
     with pytest.raises(RunError, match="before it was fitted"):
         made.predict(two.records)

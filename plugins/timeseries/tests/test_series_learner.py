@@ -101,7 +101,7 @@ def test_euclidean_neighbours_miss_a_shift_that_warping_forgives():
 def test_series_without_classes_are_refused(kind):
     data = dataset(waves(12))
     learner = built(kind, data)
-    with pytest.raises(DataError, match="no training series has a known class"):
+    with pytest.raises(DataError, match="no training record has a known class"):
         learner.fit([TrainingPart(records=data.records, target=np.array([None] * 12, dtype=object))])
     with pytest.raises(DataError, match="no classes to learn"):
         built(kind, data.with_(task="none", target=None, classes=(), target_name="")).fit([part(data)])

@@ -5,6 +5,7 @@ from scarce.contract.condition import *
 from scarce.contract.contexts import *
 from scarce.contract.dataset import *
 from scarce.contract.generator import *
+from scarce.contract.learning import *
 from scarce.contract.options import *
 from scarce.contract.plan import *
 from scarce.contract.protocols import *
@@ -20,5 +21,6 @@ __all__ = [
     "FeatureLearner", "Figure", "Fitted", "Fitting", "Generator", "Known", "Learner", "LearnerContext", "LearnerSpec",
     "LifecycleSpec", "LoadContext", "Measure", "MeasureContext", "Metric", "ModalitySpec", "Options", "Phase", "Plan",
     "PlanContext", "Predictions", "Prompt", "Runtime", "ScoreContext", "Space", "State", "StochasticLearner", "StrategySpec",
-    "Term", "TermContext", "TrainingPart", "UpdateContext", "UpdateResult", "WriteContext", "concat", "hookimpl", "take",
+    "Term", "TermContext", "TrainingPart", "UpdateContext", "UpdateResult", "WriteContext", "as_predictions", "concat",
+    "hookimpl", "take", "usable_parts",
 ]  # fmt: skip

@@ -77,6 +77,9 @@ class Dataset(Frozen):
         """[n] class codes in the order of `classes`; -1 where unlabelled or without a class."""
         if self.task != "classification" or self.target is None:
             return np.full(len(self), -1, dtype=np.int64)
+        return np.where(self.labelled, self.codes_of(self.target), -1)
+
+    def codes_of(self, values: Any) -> Rows:
+        """[n] codes of class values in the order of `classes`; -1 for one that is no class."""
         index = {value: code for code, value in enumerate(self.classes)}
-        codes = [index.get(value, -1) if known else -1 for value, known in zip(self.target, self.labelled, strict=True)]
-        return np.array(codes, dtype=np.int64)
+        return np.array([index.get(value, -1) for value in np.asarray(values, dtype=object).tolist()], dtype=np.int64)

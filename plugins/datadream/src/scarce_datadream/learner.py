@@ -26,8 +26,8 @@ from scarce.contract import (
     concat,
     hookimpl,
     take,
+    usable_parts,
 )  # fmt: skip
-from scarce.errors import DataError
 from scarce_datadream.augment import crop_and_flip, mixed
 from scarce_datadream.clip import ClipClassifier, load_clip
 from scarce_datadream.config import Clip as ClipOptions
@@ -64,18 +64,9 @@ def by_origin(dataset: Dataset, parts: Sequence[TrainingPart]) -> dict[str, Orig
 
     Raises DataError when there is no class to learn, or not one usable row.
     """
-    if dataset.task != "classification":
-        raise DataError(f"data set '{dataset.name}' has no classes to learn", hint="--set data.target=COLUMN")
-    code = {label: i for i, label in enumerate(dataset.classes)}
     found: dict[str, list[tuple[Any, Array, float]]] = {}
-    for part in parts:
-        codes = np.array([code.get(v, -1) for v in np.asarray(part.target, dtype=object).tolist()], dtype=np.int64)
-        if part.weight > 0 and (codes >= 0).any():
-            origin = REAL if part.origin == REAL else SYNTHETIC
-            rows = np.flatnonzero(codes >= 0)
-            found.setdefault(origin, []).append((take(part.records, rows), codes[rows], part.weight))
-    if not found:
-        raise DataError(f"no training record has a known class of '{dataset.target_name}'", hint="scarce data inspect FILE")
+    for records, codes, part in usable_parts(dataset, parts):
+        found.setdefault(REAL if part.origin == REAL else SYNTHETIC, []).append((records, codes, part.weight))
     return {origin: Origin(found[origin]) for origin in (REAL, SYNTHETIC) if origin in found}
 
 

@@ -19,7 +19,7 @@ from scarce_images.encoder import Space, Vectors
 from scarce_images.figures import bars, confusion, histogram, pairs
 from scarce_images.likeness import Judged, equal, shuffled, space_of, too_few
 from scarce_images.privacy import Shots, copies, holdout_share, too_near, wilson
-from scarce_images.scores import apart, class_codes, class_scores, gap, share_of, within_groups
+from scarce_images.scores import apart, class_scores, gap, share_of, within_groups
 from scarce_images.sides import FEWEST, NAN, Side, failed, few, learnt, note_of, real, side
 
 
@@ -35,11 +35,11 @@ class ImageAccuracy(EvaluatorSpec):
         data = ctx.dataset
         if data.task != "classification" or data.target is None:
             return [Metric(name="accuracy", value=NAN, source=s, error="the data set has no classes") for s in ctx.predictions]
-        truth = class_codes(data, data.target)
+        truth = data.codes_of(data.target)
         test, train = truth[data.rows("test")], truth[data.rows("train")]
         if not (test >= 0).any():
             return [Metric(name="accuracy", value=NAN, source=s, error="no test picture has a known class") for s in ctx.predictions]
-        found = {s: class_scores(test, class_codes(data, p.values)) for s, p in ctx.predictions.items()}
+        found = {s: class_scores(test, data.codes_of(p.values)) for s, p in ctx.predictions.items()}
         counts = np.bincount(train[train >= 0], minlength=len(data.classes))
         useless, floor = class_scores(test, np.full(len(test), counts.argmax())), found.get("real", {})
         return [
@@ -56,11 +56,11 @@ class ImageAccuracy(EvaluatorSpec):
         data = ctx.dataset
         if data.task != "classification" or data.target is None or not ctx.predictions:
             return []
-        truth = class_codes(data, data.target)[data.rows("test")]
+        truth = data.codes_of(data.target)[data.rows("test")]
         known, k = truth >= 0, len(data.classes)
         if not known.any():
             return []
-        said = {s: class_codes(data, p.values)[known] for s, p in ctx.predictions.items() if s in ("real", "synthetic", "both")}
+        said = {s: data.codes_of(p.values)[known] for s, p in ctx.predictions.items() if s in ("real", "synthetic", "both")}
         shown = next((s for s in ("both", "synthetic", "real") if s in said), None)
         if shown is None:
             return []
@@ -346,7 +346,7 @@ class Groups(EvaluatorSpec):
         if data.task != "classification" or data.target is None:
             return {}
         test = data.rows("test")
-        truth, groups = class_codes(data, data.target)[test], take(data.records, test)[self.options.column].to_numpy(dtype=object)
+        truth, groups = data.codes_of(data.target)[test], take(data.records, test)[self.options.column].to_numpy(dtype=object)
         known = truth >= 0
-        said = {s: class_codes(data, p.values) for s, p in ctx.predictions.items()}
+        said = {s: data.codes_of(p.values) for s, p in ctx.predictions.items()}
         return {s: within_groups(groups[known], codes[known] == truth[known], names, FEWEST) for s, codes in said.items()}

@@ -15,7 +15,6 @@ from torch.optim.swa_utils import update_bn
 
 from scarce.contract import (
     Budget,
-    Dataset,
     Draw,
     Fitting,
     Learner,
@@ -26,8 +25,9 @@ from scarce.contract import (
     Term,
     TrainingPart,
     hookimpl,
+    usable_parts,
 )
-from scarce.errors import DataError, RunError
+from scarce.errors import RunError
 from scarce_images import config
 from scarce_images.codec import make_codec
 from scarce_images.encoder import Space, encoder
@@ -88,27 +88,6 @@ class Features(LearnerSpec):
         return Linear(ctx, self.options)
 
 
-def usable_parts(dataset: Dataset, parts: Sequence[TrainingPart]) -> list[tuple[Any, Array, float]]:
-    """Records, class codes and weight of every part with a weight, without rows of unknown class.
-
-    Raises DataError when there is no class to learn, or not one usable row.
-    """
-    if dataset.task != "classification":
-        raise DataError(f"data set '{dataset.name}' has no classes to learn", hint="--set data.target=COLUMN")
-    code = {label: i for i, label in enumerate(dataset.classes)}
-    out = []
-    for part in parts:
-        if part.weight <= 0 or len(part.records) == 0:
-            continue
-        codes = np.array([code.get(v, -1) for v in np.asarray(part.target, dtype=object).tolist()], dtype=np.int64)
-        if (codes >= 0).any():
-            known = part.records if (codes >= 0).all() else part.records[codes >= 0].reset_index(drop=True)
-            out.append((known, codes[codes >= 0], part.weight))
-    if not out:
-        raise DataError(f"no training picture has a known class of '{dataset.target_name}'", hint="scarce data inspect FILE")
-    return out
-
-
 class PictureLearner:
     """What all learners here share: a fitted, frozen `Classifier` in eval mode on pictures [n, 3, h, w] in [-1, 1].
 
@@ -163,7 +142,7 @@ class PictureLearner:
         """Records of the usable parts, and codes and weights (of mean 1) of all their rows on the run's device."""
         usable = usable_parts(self.ctx.dataset, parts)
         codes = torch.from_numpy(np.concatenate([codes for _, codes, _ in usable]))
-        weights = torch.cat([torch.full((len(codes),), weight) for _, codes, weight in usable])
+        weights = torch.cat([torch.full((len(codes),), part.weight) for _, codes, part in usable])
         device = self.ctx.runtime.device
         return [records for records, _, _ in usable], codes.to(device), (weights / weights.mean()).to(device)
 

@@ -9,15 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import accuracy_score, f1_score
 
-from scarce.contract import Dataset
-
 Codes = npt.NDArray[np.int64]
-
-
-def class_codes(dataset: Dataset, values: Any) -> Codes:
-    """[n] codes of class values; -1 for one that is no class."""
-    code = {label: i for i, label in enumerate(dataset.classes)}
-    return np.array([code.get(v, -1) for v in np.asarray(values, dtype=object).tolist()], dtype=np.int64)
 
 
 def class_scores(truth: Codes, said: Codes) -> dict[str, float]:

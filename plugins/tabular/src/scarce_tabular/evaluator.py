@@ -77,12 +77,7 @@ def _truth(dataset: Dataset) -> Array:
         return np.full(len(dataset), np.nan)
     if dataset.task == "regression":
         return np.asarray(pd.to_numeric(pd.Series(dataset.target), errors="coerce"), dtype=np.float64)
-    return _class_codes(dataset, dataset.target)
-
-
-def _class_codes(dataset: Dataset, values: Array) -> Array:
-    code = {label: i for i, label in enumerate(dataset.classes)}
-    return np.array([code.get(value, -1) for value in np.asarray(values).tolist()], dtype=np.int64)
+    return dataset.codes_of(dataset.target)
 
 
 def _useless(dataset: Dataset, n: int) -> Predictions:
@@ -98,7 +93,7 @@ def _useless(dataset: Dataset, n: int) -> Predictions:
 
 def class_scores(dataset: Dataset, truth: Array, known: Array, predictions: Predictions) -> dict[str, float]:
     """`macro_f1`, `accuracy` and `roc_auc` (one against the rest, macro) on rows with a known class; NaN where undefined."""
-    codes, y = _class_codes(dataset, predictions.values)[known], truth[known]
+    codes, y = dataset.codes_of(predictions.values)[known], truth[known]
     if not known.any():
         return {"macro_f1": NAN, "accuracy": NAN, "roc_auc": NAN}
     auc = NAN

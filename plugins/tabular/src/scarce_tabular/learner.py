@@ -24,6 +24,7 @@ from scarce.contract import (
     Predictions,
     Term,
     TrainingPart,
+    as_predictions,
     concat,
     hookimpl,
 )
@@ -83,14 +84,6 @@ def _target(dataset: Dataset, values: Array) -> Array:
         return np.asarray(pd.to_numeric(pd.Series(values), errors="coerce"), dtype=np.float64)
     code = {label: i for i, label in enumerate(dataset.classes)}
     return np.array([code.get(value, -1) for value in np.asarray(values).tolist()], dtype=np.int64)
-
-
-def as_predictions(dataset: Dataset, probabilities: Array) -> Predictions:
-    """The most probable class of each row; probabilities [n, k] in the order of the classes."""
-    chosen = probabilities.argmax(axis=1)
-    values = np.empty(len(chosen), dtype=object)
-    values[:] = [dataset.classes[i] for i in chosen]
-    return Predictions(values=values, probabilities=probabilities)
 
 
 class Trees:

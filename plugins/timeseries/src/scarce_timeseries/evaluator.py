@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import accuracy_score, f1_score
 
-from scarce.contract import Dataset, EvaluatorContext, EvaluatorSpec, Figure, Metric, hookimpl, take
+from scarce.contract import EvaluatorContext, EvaluatorSpec, Figure, Metric, hookimpl, take
 from scarce_timeseries import config
 from scarce_timeseries.figures import overlay
 from scarce_timeseries.judges import forecast_error, told_apart
@@ -33,11 +33,11 @@ class Accuracy(EvaluatorSpec):
         data = ctx.dataset
         if data.task != "classification" or data.target is None:
             return [Metric(name="accuracy", value=NAN, source=s, error="the data set has no classes") for s in ctx.predictions]
-        truth = class_codes(data, data.target)
+        truth = data.codes_of(data.target)
         test, train = truth[data.rows("test")], truth[data.rows("train")]
         if not (test >= 0).any():
             return [Metric(name="accuracy", value=NAN, source=s, error="no test series has a known class") for s in ctx.predictions]
-        found = {s: class_scores(test, class_codes(data, p.values)) for s, p in ctx.predictions.items()}
+        found = {s: class_scores(test, data.codes_of(p.values)) for s, p in ctx.predictions.items()}
         counts = np.bincount(train[train >= 0], minlength=len(data.classes))
         useless, floor = class_scores(test, np.full(len(test), counts.argmax())), found.get("real", {})
         return [
@@ -52,12 +52,6 @@ class Accuracy(EvaluatorSpec):
     def evaluator_draw(self, ctx: EvaluatorContext) -> list[Figure]:
         """No figures: the report draws the scores of all sources and seeds itself."""
         return []
-
-
-def class_codes(dataset: Dataset, values: Array) -> npt.NDArray[np.int64]:
-    """[n] codes of class values; -1 for one that is no class."""
-    code = {label: i for i, label in enumerate(dataset.classes)}
-    return np.array([code.get(v, -1) for v in np.asarray(values, dtype=object).tolist()], dtype=np.int64)
 
 
 def class_scores(truth: npt.NDArray[np.int64], said: npt.NDArray[np.int64]) -> dict[str, float]:

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from scarce.contract import (
     Budget,
-    Dataset,
     Draw,
     Fitting,
     Learner,
@@ -23,9 +22,10 @@ from scarce.contract import (
     Predictions,
     Term,
     TrainingPart,
+    as_predictions,
     hookimpl,
+    usable_parts,
 )
-from scarce.errors import DataError
 from scarce_timeseries.config import ConvLearner as ConvOptions
 from scarce_timeseries.config import Tslearn as TslearnOptions
 from scarce_timeseries.signals import Floats
@@ -58,34 +58,6 @@ class Conv(LearnerSpec):
         return SoftConv(ctx, self.options)
 
 
-def usable_parts(dataset: Dataset, parts: Sequence[TrainingPart]) -> list[tuple[Any, Array, float]]:
-    """Records, class codes and weight of every part with a weight, without rows of unknown class.
-
-    Raises DataError when there is no class to learn, or not one usable row.
-    """
-    if dataset.task != "classification":
-        raise DataError(f"data set '{dataset.name}' has no classes to learn", hint="--set data.target=COLUMN")
-    code = {label: i for i, label in enumerate(dataset.classes)}
-    out = []
-    for part in parts:
-        if part.weight <= 0 or len(part.records) == 0:
-            continue
-        codes = np.array([code.get(v, -1) for v in np.asarray(part.target, dtype=object).tolist()], dtype=np.int64)
-        if (codes >= 0).any():
-            known = part.records if (codes >= 0).all() else part.records[codes >= 0].reset_index(drop=True)
-            out.append((known, codes[codes >= 0], part.weight))
-    if not out:
-        raise DataError(f"no training series has a known class of '{dataset.target_name}'", hint="scarce data inspect FILE")
-    return out
-
-
-def as_predictions(dataset: Dataset, probabilities: Array) -> Predictions:
-    """The most probable class of each row; probabilities [n, k] in the order of the classes."""
-    values = np.empty(len(probabilities), dtype=object)
-    values[:] = [dataset.classes[i] for i in probabilities.argmax(axis=1)]
-    return Predictions(values=values, probabilities=probabilities)
-
-
 class Neighbours:
     """tslearn's nearest neighbours on encoded series; each votes with the weight of its part."""
 
@@ -99,7 +71,7 @@ class Neighbours:
         usable = usable_parts(self.ctx.dataset, parts)
         series = [values for records, _, _ in usable for values in self._series(records)]
         codes = np.concatenate([codes for _, codes, _ in usable])
-        weights = np.concatenate([np.full(len(codes), weight) for _, codes, weight in usable])
+        weights = np.concatenate([np.full(len(codes), part.weight) for _, codes, part in usable])
         self.votes = np.zeros((len(codes), len(self.ctx.dataset.classes)))
         self.votes[np.arange(len(codes)), codes] = weights
         length = self.ctx.codec.space.shape[0]
@@ -141,7 +113,7 @@ class SoftConv(nn.Module):
         usable = usable_parts(self.ctx.dataset, parts)
         features = torch.cat([self._features(records) for records, _, _ in usable])
         codes = torch.from_numpy(np.concatenate([codes for _, codes, _ in usable]))
-        weights = torch.cat([torch.full((len(codes),), weight) for _, codes, weight in usable])
+        weights = torch.cat([torch.full((len(codes),), part.weight) for _, codes, part in usable])
         with self.ctx.runtime.seeded("learner.conv"):
             self.network = classifier(features.shape[-1], len(self.ctx.dataset.classes), self.options)
         device = self.ctx.runtime.device
