@@ -89,11 +89,22 @@ def test_c_a_run_whose_generator_is_another_run_of_another_modality(toys, tmp_pa
     out = run(toys, tmp_path / "child", **child)
     assert out["counts"]["synthetic"] == 0
     assert set(values(out, "toy_accuracy")) == {"real"}
+    out = run(toys, tmp_path / "guided", **child, learner={"name": "toy-learner", "compared": True})
+    accuracy = values(out, "toy_accuracy")
+    assert accuracy["real"] == 1 - accuracy["alone"]  # a teacher of what is wrong is believed, and read by id
+    from scarce.errors import CapabilityError, RecipeError
+
+    with pytest.raises(RecipeError, match="would hand it the label"):
+        run(toys, tmp_path / "template", **{**child, "generate": {"steps": 5, "prompt": "a {}"}})
+    with pytest.raises(CapabilityError, match=r"'privacy'.*needs codec:vectors"):
+        run(toys, tmp_path / "refused", **child, evaluator=[{"name": "privacy"}])
+    alone = run(toys, tmp_path / "learnt", **{**child, "generator": {}})
+    assert values(alone, "toy_accuracy").keys() == {"real"}
     import pandas as pd
 
     views = pd.read_parquet(tmp_path / "child" / "samples" / "synthetic.parquet")
     assert list(views.columns) == ["a", "y"]
-    assert len(views) == 8
+    assert len(views) == 6  # of training and validation records, never of test ones
     parents = read_json(tmp_path / "child" / "parents.json")
     assert next(iter(parents.values()))["recipe"]["recipe"]["data"]["modality"] == "toy"
 

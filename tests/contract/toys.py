@@ -25,6 +25,7 @@ from scarce.contract import (
     Dataset,
     EvaluatorSpec,
     Fitting,
+    Guidance,
     LearnerSpec,
     LifecycleSpec,
     Measure,
@@ -38,9 +39,11 @@ from scarce.contract import (
     Space,
     State,
     StrategySpec,
+    Supervision,
     Term,
     UpdateResult,
     hookimpl,
+    usable_parts,
 )
 from scarce.contract.condition import Embedded
 from scarce.contract.plan import Budget
@@ -356,6 +359,7 @@ class PerClass(StrategySpec):
 class LearnerOptions(Options):
     judge: Component["evaluator"] | None = None
     steps: int = 60
+    compared: bool = False
 
 
 class LinearLearner:
@@ -384,12 +388,44 @@ class LinearLearner:
         return self.net(features)
 
 
+class ViewLearner(LinearLearner):
+    """A student of a teacher who says the opposite, and the same learner without one."""
+
+    def fit(self, parts):
+        (part,) = parts
+        view = self.ctx.dataset.views["generated"]
+        rows = view.rows_of(part.ids)
+        assert (rows >= 0).all()
+        assert set(view.rows_of(self.ctx.dataset.ids[self.ctx.dataset.rows("test")])) == {-1}
+        opposite = np.array([[v == "p", v == "n"] for v in part.target], dtype=float)
+        self.arm = LinearLearner(self.ctx, self.options)
+        self.arm.fit([part])
+        part = replace(part, guide=Guidance(probabilities=opposite, alpha=20.0))
+        usable = usable_parts(self.ctx.dataset, [part])
+        supervision = Supervision(usable, self.net.in_features, self.ctx.runtime)
+        x = self.ctx.codec.soft(self.ctx.codec.encode(part.records))
+        phase = Phase(name="toy-learner", budget=Budget(steps=self.options.steps, batch=len(x), rate=0.1, ema=0.0))
+        loss = {"denoise": lambda draw: supervision(draw.rows, self.net(x[draw.rows]), x[draw.rows])}
+        self.net.requires_grad_(True)
+        model = nn.ModuleList([self.net, supervision])
+        self.ctx.runtime.fit(Fitting(phase=phase, model=model, losses=loss, pools={"all": torch.arange(len(x))}))
+        self.said = view.records["a"].iloc[rows].tolist()
+
+    def arms(self):
+        return {"alone": self.arm}
+
+    def facts(self):
+        return {"views": self.said}
+
+
 class Learner(LearnerSpec):
     def __init__(self, options):
         self.options = options
 
     @hookimpl
     def learner_build(self, ctx):
+        if self.options.compared:
+            return ViewLearner(ctx, self.options)
         learner = LinearLearner(ctx, self.options)
         learner.judge = ctx.parts.get("judge")
         return learner
@@ -410,6 +446,8 @@ class Evaluator(EvaluatorSpec):
         if self.options.fail:
             raise RuntimeError("this evaluator always fails")
         truth = ctx.dataset.target[ctx.dataset.rows("test")]
+        for source, said in ctx.facts.items():
+            assert len(said["views"]) == len(ctx.dataset.rows("train")), source
         found = [
             Metric(name="toy_accuracy", value=float(np.mean(p.values == truth)), source=source, direction="higher", n=len(truth))
             for source, p in ctx.predictions.items()

@@ -228,7 +228,8 @@ class EvaluatorContext(DataContext):
     learner: its name in the recipe, empty for none; describe: captions of any records in the style of the prompts, None
     where prompts are no captions; log: what training logged, a mapping per line (phase, step, loss of each term, …); rounds:
     what each round of active learning said of itself (round, budget, accuracy, gate, epsilon, gain, label_accuracy, …);
-    parent: a given generator as it was before this run adapted it, None where all was trained here; prompts: positions of
+    parent: a given generator as it was before this run adapted it, None where all was trained here; facts: source -> what
+    the learner fitted on it says of its fit, where it says something (`ComparedLearner`); prompts: positions of
     records -> what the recipe asks for them.
     """
 
@@ -243,6 +244,7 @@ class EvaluatorContext(DataContext):
     log: Sequence[Mapping[str, Any]] = ()
     rounds: Sequence[Mapping[str, Any]] = ()
     parent: Generator | None = None
+    facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     prompts: Callable[[Array], list[Prompt]] | None = None
     parts: Mapping[str, Any] = field(default_factory=dict)
 

@@ -36,13 +36,26 @@ def concat(parts: Sequence[Any]) -> Any:
     return [record for part in parts for record in part]
 
 
+class View(Frozen):
+    """What stands beside some records and is found by their ids: ids [v] str, records of another modality [v]."""
+
+    ids: npt.NDArray[np.str_]
+    records: Any
+
+    def rows_of(self, ids: Sequence[str] | npt.NDArray[Any]) -> Rows:
+        """[n] positions of ids in this view; -1 for one that has none."""
+        index = {name: row for row, name in enumerate(self.ids.tolist())}
+        return np.array([index.get(str(name), -1) for name in ids], dtype=np.int64)
+
+
 class Dataset(Frozen):
     """Records and what is known of them; ids are stable and travel with everything derived.
 
     ids: [n] str; records: a DataFrame, array or sequence of length n (a table's records include its target
     column); target: [n] class values, floats, or None; labelled: [n] bool; split: [n] "train" | "validation" |
     "test", empty strings until the run splits; groups: [n] str, rows of one group share a split; views: other
-    data of the same records, by name; notes: what the loader wants a person to know.
+    data of some of the records, by name ("generated": what a generator of another modality made of them); notes: what the
+    loader wants a person to know.
     """
 
     name: str
@@ -55,7 +68,7 @@ class Dataset(Frozen):
     labelled: npt.NDArray[np.bool_]
     split: npt.NDArray[np.str_]
     groups: npt.NDArray[np.str_]
-    views: Mapping[str, Any] = field(default_factory=dict)
+    views: Mapping[str, View] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     schema: Mapping[str, Any] = field(default_factory=dict)
 
@@ -70,8 +83,7 @@ class Dataset(Frozen):
         """The data set of the chosen rows."""
         arrays = {name: getattr(self, name)[rows] for name in ("ids", "labelled", "split", "groups")}
         target = None if self.target is None else self.target[rows]
-        views = {k: take(v, rows) for k, v in self.views.items()}
-        return replace(self, records=take(self.records, rows), target=target, views=views, **arrays)
+        return replace(self, records=take(self.records, rows), target=target, **arrays)
 
     def codes(self) -> Rows:
         """[n] class codes in the order of `classes`; -1 where unlabelled or without a class."""

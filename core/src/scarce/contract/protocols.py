@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import field
+from dataclasses import field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -110,13 +110,40 @@ class AdapterHandle(Protocol):
         """Put weights of `state()` back."""
 
 
+class Guidance(Frozen):
+    """What a teacher says of [n] records, for a learner that is trained to agree with it (`learner:guided`).
+
+    probabilities: [n, k] in the order of the classes; alpha: weight of the cross-entropy to them, both softened by the
+    temperature tau; embedding: [n, e] or None; beta: weight of the squared distance to it; known: [n] bool, rows of which
+    the teacher says something.
+    """
+
+    probabilities: Array
+    alpha: float
+    tau: float = 1.0
+    embedding: Array | None = None
+    beta: float = 0.0
+    known: Array | None = None
+
+    def part(self, rows: Any) -> Guidance:
+        """What is said of the chosen rows."""
+        embedding, known = (None if v is None else v[rows] for v in (self.embedding, self.known))
+        return replace(self, probabilities=self.probabilities[rows], embedding=embedding, known=known)
+
+
 class TrainingPart(Frozen):
-    """Records of one origin for a learner: "real", "synthetic" or a baseline's name, with their target."""
+    """Records of one origin for a learner: "real", "synthetic" or a baseline's name, with their target.
+
+    ids: [n] of records of the data set, by which views and other things of theirs are found; None for samples. guide: None
+    without a teacher.
+    """
 
     records: Any
     target: Array
     origin: str = "real"
     weight: float = 1.0
+    ids: Array | None = None
+    guide: Guidance | None = None
 
 
 class Predictions(Frozen):
@@ -155,6 +182,24 @@ class StochasticLearner(DifferentiableLearner, Protocol):
 
     def passes(self, features: Tensor, count: int, seed: int) -> Tensor:
         """[count, n, k] logits with dropout on; equal seeds, equal masks, so gradients can be compared."""
+
+
+class TokenLearner(Learner, Protocol):
+    """A learner on top of a frozen pretrained encoder, whose tokens can be read before it is fitted (`learner:tokens`)."""
+
+    def tokens(self, records: Any) -> Embedded:
+        """Tokens [n, l, d], mask [n, l] and pooled [n, d] of records, on the CPU and without gradients."""
+
+
+@runtime_checkable
+class ComparedLearner(Learner, Protocol):
+    """A learner that brings arms to compare it with, fitted on the same records by the same call of `fit`."""
+
+    def arms(self) -> Mapping[str, Learner]:
+        """Name -> fitted learner; each is one more source of predictions."""
+
+    def facts(self) -> Mapping[str, Any]:
+        """Plain data that it says of its own fit, for evaluators (`EvaluatorContext.facts`)."""
 
 
 class Draw(Frozen):

@@ -102,7 +102,8 @@ def check_recipe(recipe: Recipe, catalogue: Catalogue) -> list[Named]:
     """Names, options and capabilities of everything the recipe names, before any component is imported; returns them."""
     check_needs(recipe, catalogue)
     asks = [name for name in ("strategy", "conditioner", "acquisition") if getattr(recipe, name)]
-    if not recipe.generates and (asks or recipe.generate.rounds > 1 or not recipe.data.synthetic):
+    only_learns = recipe.data.synthetic or not _encoded(catalogue.find("modality", recipe.data.modality))
+    if not recipe.generates and (asks or recipe.generate.rounds > 1 or not only_learns):
         who = f"a recipe with [{asks[0]}]" if asks else "a recipe"
         raise RecipeError(f"backbone: {who} needs [backbone], or [generator] with from", hint="scarce plugins list")
     if recipe.diffusion.prior == "per-class" and recipe.generate.guidance != 1.0:
@@ -114,8 +115,9 @@ def check_recipe(recipe: Recipe, catalogue: Catalogue) -> list[Named]:
     components = named_components(recipe)
     rows = [_row(part, recipe, catalogue) for part in components]
     source = origin(recipe, catalogue)
+    same = source.data.modality == recipe.data.modality
     given = [] if source is recipe else parent_rows(source, catalogue)
-    if source.data.modality == recipe.data.modality:  # a generator of another modality gives views, it is not adapted
+    if same:
         check([*given, *rows], CORE_PROVIDES, catalogue=catalogue)
     elif recipe.acquisition is not None or recipe.generate.rounds > 1:
         what = f"generator.from: a generator of {source.data.modality} can't make the {recipe.data.modality} of later rounds"
@@ -123,15 +125,22 @@ def check_recipe(recipe: Recipe, catalogue: Catalogue) -> list[Named]:
     elif recipe.strategy:
         what = f"generator.from: a generator of {source.data.modality} can't be adapted to {recipe.data.modality}"
         raise RecipeError(what, hint="--set strategy=[] uses it as it is, one sample for each record")
+    else:  # a generator of another modality gives views: parts named inside options may read those, all others read the data
+        check(rows, CORE_PROVIDES, catalogue=catalogue)
+        given = [*given, catalogue.find("modality", source.data.modality)]
     waiting = list(components)
     while waiting:
         part = waiting.pop()
         inner = nested(load_options(catalogue, part.role, part.name, part.options, part.path))
         waiting += [Named(*found) for found in inner]
         rows += [catalogue.find(role, name) for _, role, name, _ in inner]
-    if source.data.modality == recipe.data.modality:
-        check([*given, *rows], CORE_PROVIDES, catalogue=catalogue)
+    check([*given, *rows], CORE_PROVIDES, catalogue=catalogue)
     return components
+
+
+def _encoded(modality: Row) -> bool:
+    """Whether its records are encoded into a space, so that there is something to denoise."""
+    return any(name.startswith("space:") for name in modality.provides)
 
 
 def _row(part: Named, recipe: Recipe, catalogue: Catalogue) -> Row:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scarce.contract.contexts import BaselineContext, DrawContext, EvaluatorContext, LearnerContext
 from scarce.contract.dataset import Dataset, take
 from scarce.contract.generator import Generator
-from scarce.contract.protocols import Codec, Predictions, TrainingPart
+from scarce.contract.protocols import Codec, ComparedLearner, Predictions, TrainingPart
 from scarce.contract.results import Figure, Metric
 from scarce.errors import ScarceError
 from scarce.runs.assembly import Assembly
@@ -65,23 +65,29 @@ def learn(
     sources: Mapping[str, Sequence[TrainingPart]],
     runtime: SharedRuntime,
     generator: Generator | None,
-) -> dict[str, Predictions]:
-    """Predictions on the test records of one fresh learner per source of training data."""
+) -> tuple[dict[str, Predictions], dict[str, Mapping[str, Any]]]:
+    """Predictions on the test records of one fresh learner per source of training data, and what learners say of their fit.
+
+    The arms that a learner brings are sources too, called by their name for real data, and "source:name" for others.
+    """
     if "learner" not in assembly.loaded or dataset.target is None:
-        return {}
+        return {}, {}
     test = take(dataset.records, dataset.rows("test"))
     ctx = LearnerContext(
         dataset=dataset, codec=codec, runtime=runtime, seed=runtime.derive("learner") % 2**31, generator=generator,
         parts=assembly.parts_of("learner"),
     )  # fmt: skip
-    out = {}
+    out, facts = dict[str, Predictions](), dict[str, Mapping[str, Any]]()
     with runtime.progress.track("learn", len(sources)) as advance:
         for source, parts in sources.items():
             learner = assembly.scope.learner_build("learner", ctx)
             learner.fit(parts)
             out[source] = learner.predict(test)
+            if isinstance(learner, ComparedLearner):
+                out |= {name if source == "real" else f"{source}:{name}": arm.predict(test) for name, arm in learner.arms().items()}
+                facts[source] = learner.facts()
             advance(1)
-    return out
+    return out, facts
 
 
 def evaluate(ctx: EvaluatorContext, assembly: Assembly, runtime: SharedRuntime) -> tuple[list[Metric], list[Figure]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,26 @@ def read_records(section: Data, seed: int, assembly: Assembly, catalogue: Catalo
         schema=None if section.schema_file is None else Path(section.schema_file),
     )  # fmt: skip
     return assembly.scope.modality_load(ctx)
+
+
+def viewed_rows(dataset: Dataset) -> npt.NDArray[np.int64]:
+    """Records that another modality's generator makes a view of: labelled training ones, and at most as many validation ones.
+
+    Where few records are labelled a large validation split would not exist either; test records never have a view.
+    """
+    train, held = (rows[dataset.labelled[rows]] for rows in (dataset.rows("train"), dataset.rows("validation")))
+    return np.concatenate([train, held[: len(train)]])
+
+
+def view_prompts(dataset: Dataset, recipe: Recipe, assembly: Assembly, codec: Codec, rows: npt.NDArray[np.int64]) -> list[Prompt]:
+    """What a view of each record is asked by: its caption and nothing of its label.
+
+    Raises RecipeError where `generate.prompt` is a template, which would name the label.
+    """
+    if "{}" in recipe.generate.prompt:
+        what = "generate.prompt: a view is made from a caption of its record; a template with {} would hand it the label"
+        raise RecipeError(what, hint="--set generate.prompt=STYLE, a caption style of the data's modality")
+    return [replace(prompt, label=None) for prompt in record_prompts(dataset, recipe, assembly, codec, rows)]
 
 
 def training_prompts(dataset: Dataset, recipe: Recipe, assembly: Assembly, codec: Codec) -> list[Prompt]:
@@ -100,10 +121,10 @@ def make_codec(dataset: Dataset, assembly: Assembly, recipe: Recipe, folder: Pat
     return codec
 
 
-def record_prompts(dataset: Dataset, recipe: Recipe, assembly: Assembly, codec: Codec | None, rows: Any = None) -> list[Prompt]:
+def record_prompts(dataset: Dataset, recipe: Recipe, assembly: Assembly, codec: Codec, rows: Any = None) -> list[Prompt]:
     """The prompt of each record: its label, and the template or caption style of `generate.prompt`.
 
-    codec: the one fitted on this data's training rows, None for the records of another modality's generator.
+    codec: the one fitted on this data's training rows.
     """
     part = dataset if rows is None else dataset.part(rows)
     labels = part.target if part.task == "classification" and part.target is not None else np.full(len(part), None)

@@ -17,7 +17,7 @@ import torch
 
 from scarce.catalogue.catalogue import Catalogue
 from scarce.contract.contexts import EvaluatorContext, Event, WriteContext
-from scarce.contract.dataset import Dataset, take
+from scarce.contract.dataset import Dataset, View, take
 from scarce.contract.plan import Phase, Plan
 from scarce.contract.protocols import Codec, TrainingPart
 from scarce.diffusion.process import Process
@@ -28,7 +28,7 @@ from scarce.runs.building import build_model, continued, keep_base, restore_base
 from scarce.runs.generating import asked_prompts, generate, shots
 from scarce.runs.generator import TrainedGenerator
 from scarce.runs.judging import as_part, baselines, draw_records, evaluate, learn, subsets
-from scarce.runs.loading import describer, load_data, make_codec, record_prompts, training_prompts
+from scarce.runs.loading import describer, load_data, make_codec, record_prompts, training_prompts, view_prompts, viewed_rows
 from scarce.runs.model import Model, parameter_count
 from scarce.runs.opening import parent_generator
 from scarce.runs.parents import codec_parent
@@ -90,8 +90,7 @@ def execute(job: Job) -> dict[str, Any]:
         generator, facts = None, list[dict[str, Any]]()
         others = reused(recipe, folder, dataset, assembly, job.catalogue)
         if not recipe.generates:
-            assert others is not None
-            samples, others = others, None
+            samples, others = others or TrainingPart(records=[], target=np.zeros(0)), None
             write_json(folder / "plan.json", [])
         else:
             generator = obtain_generator(job, dataset, codec, assembly, runtime, cost)
@@ -99,7 +98,7 @@ def execute(job: Job) -> dict[str, Any]:
                 loop = Loop(recipe, folder, dataset, codec, generator, assembly, runtime)
                 (dataset, samples), facts = play(loop), loop.facts
             else:
-                dataset, samples = make_samples(job, dataset, generator, assembly, cost)
+                dataset, samples = make_samples(job, dataset, codec, generator, assembly, cost)
         notify("samples_ready", 0, {"samples": len(samples.records)})
         out = judge(job, dataset, codec, generator, samples, assembly, runtime, cost, facts, others)
         for said in facts or [{"round": 0}]:
@@ -178,14 +177,17 @@ def prepare(job: Job, dataset: Dataset, codec: Codec, assembly: Assembly, runtim
 
 
 def make_samples(
-    job: Job, dataset: Dataset, generator: TrainedGenerator, assembly: Assembly, cost: dict[str, Any]
+    job: Job, dataset: Dataset, own: Codec, generator: TrainedGenerator, assembly: Assembly, cost: dict[str, Any]
 ) -> tuple[Dataset, TrainingPart]:
-    """Synthetic records in the run folder; a generator of another modality makes one view per record instead."""
+    """Synthetic records in the run folder; a generator of another modality makes one view per record instead.
+
+    own: the codec of the run's data, by which their captions are written.
+    """
     recipe, folder = job.recipe, job.folder
     began = time.monotonic(), time.process_time()
     same = recipe.generator.source is None or generator.modality == recipe.data.modality
-    codec = generator.codec
-    prompts = asked_prompts(dataset, recipe, assembly, codec) if same else record_prompts(dataset, recipe, assembly, None)
+    codec, rows = generator.codec, viewed_rows(dataset)
+    prompts = asked_prompts(dataset, recipe, assembly, codec) if same else view_prompts(dataset, recipe, assembly, own, rows)
     seed, init = generator.runtime.derive("generate"), shots(dataset, recipe, codec, prompts) if same else None
     records = generate(generator, prompts, seed=seed, shards=folder / "samples" / "shards", init=init)
     scope = assembly.scope if generator.scope is None else generator.scope
@@ -194,7 +196,8 @@ def make_samples(
     cost |= {"sample_seconds": round(seconds, 3), "sample_cpu_seconds": round(cpu, 3), "samples": len(records)}
     cost["rows_per_cpu_second"] = round(len(records) / max(cpu, 1e-9), 1)
     if not same:
-        return replace(dataset, views={**dataset.views, "generated": records}), TrainingPart(records=[], target=np.zeros(0))
+        view = View(ids=dataset.ids[rows], records=records)
+        return replace(dataset, views={**dataset.views, "generated": view}), TrainingPart(records=[], target=np.zeros(0))
     return dataset, as_part(records, dataset, "synthetic")
 
 
@@ -220,7 +223,8 @@ def judge(
     """Fit the learner on every source of data, evaluate, and write metrics.json."""
     train = dataset.part(dataset.rows("train"))
     labelled = np.flatnonzero(train.labelled)
-    real = TrainingPart(records=take(train.records, labelled), target=np.zeros(0) if train.target is None else train.target[labelled])
+    target = np.zeros(0) if train.target is None else train.target[labelled]
+    real = TrainingPart(records=take(train.records, labelled), target=target, ids=train.ids[labelled])
     others: dict[str, TrainingPart] = {}
     shares: dict[str, TrainingPart] = {}
     sources: dict[str, list[TrainingPart]] = {"real": [real]}
@@ -234,7 +238,7 @@ def judge(
             shares = subsets(real, train.codes()[labelled], runtime.derive("curve") % 2**31)
             sources |= {name: [part] for name, part in shares.items()}
     began = time.monotonic()
-    predictions = learn(dataset, codec, assembly, sources, runtime, generator)
+    predictions, facts = learn(dataset, codec, assembly, sources, runtime, generator)
     cost["learn_seconds"] = round(time.monotonic() - began, 3)
     parts = {"synthetic": synthetic, **others} if len(synthetic.records) else {}
     parts |= {"reused": extra} if extra is not None else {}
@@ -243,7 +247,7 @@ def judge(
         targets={k: p.target if len(p.target) else None for k, p in parts.items()}, runtime=runtime,
         seed=runtime.derive("evaluate") % 2**31, expected=len(synthetic.records), generator=generator,
         learner=job.recipe.learner.name if job.recipe.learner else "", describe=describer(job.recipe, assembly, drawn),
-        log=read_lines(job.folder / "metrics.jsonl"), rounds=rounds,
+        log=read_lines(job.folder / "metrics.jsonl"), rounds=rounds, facts=facts,
         parent=_parent(job.recipe, generator),
         prompts=lambda rows: record_prompts(dataset, job.recipe, assembly, drawn, rows),
     )  # fmt: skip

@@ -24,7 +24,7 @@ from scarce.runs.assembly import Assembly, assemble
 from scarce.runs.experiment import SWEEP_FILE
 from scarce.runs.folder import children, read_recipe
 from scarce.runs.generating import asked_prompts, shots
-from scarce.runs.loading import load_data, make_codec, record_prompts
+from scarce.runs.loading import load_data, make_codec, view_prompts, viewed_rows
 from scarce.runs.opening import open_generator
 from scarce.runs.parents import codec_parent, parent_folder
 from scarce.runs.provenance import ONCE, distribution_hash, final_files, fingerprint, generator_hash
@@ -242,7 +242,8 @@ def _samples(home: _Home) -> Found:
         init = shots(home.dataset, recipe, generator.codec, asked)
         first = None if init is None else init(slice(0, rows))
     else:
-        asked = record_prompts(home.dataset, recipe, assembly, None)
+        own = make_codec(home.dataset, assembly, recipe, home.folder)
+        asked = view_prompts(home.dataset, recipe, assembly, own, viewed_rows(home.dataset))
     state = generator.shard(asked[:rows], seed=derive(generator.runtime.derive("generate"), "shard", 0), init=first)
     again = {k: v for k, v in (("num", state.num), ("cat", state.cat), ("mask", state.mask)) if v is not None}
     if set(again) == set(kept) and all(torch.equal(again[name], kept[name]) for name in again):

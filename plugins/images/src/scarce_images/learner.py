@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import convert_conv2d_weight_memory_format
 from torch.optim.swa_utils import update_bn
@@ -16,22 +14,26 @@ from torch.optim.swa_utils import update_bn
 from scarce.contract import (
     Budget,
     Draw,
+    Embedded,
     Fitting,
     Learner,
     LearnerContext,
     LearnerSpec,
     Phase,
     Predictions,
+    Supervision,
     Term,
     TrainingPart,
+    as_predictions,
     hookimpl,
+    thinned,
     usable_parts,
 )
 from scarce.errors import RunError
 from scarce_images import config
 from scarce_images.codec import make_codec
 from scarce_images.encoder import Space, encoder
-from scarce_images.networks import Classifier, Standardised, mobilenet, resnet, thinned, vit
+from scarce_images.networks import Classifier, Standardised, mobilenet, resnet, vit
 
 Array = npt.NDArray[Any]
 BATCH = 256  # pictures at a time outside training
@@ -111,10 +113,7 @@ class PictureLearner:
         for start in range(0, len(records), BATCH):
             with torch.no_grad():
                 found.append(self.scores(records.iloc[start : start + BATCH]).cpu())
-        probabilities = torch.softmax(torch.cat(found).double(), 1).numpy()
-        values = np.empty(len(probabilities), dtype=object)
-        values[:] = [self.ctx.dataset.classes[i] for i in probabilities.argmax(axis=1)]
-        return Predictions(values=values, probabilities=probabilities)
+        return as_predictions(self.ctx.dataset, torch.softmax(torch.cat(found).double(), 1).numpy())
 
     def scores(self, records: Any) -> Tensor:
         """[n, k] logits of a batch of records."""
@@ -132,19 +131,11 @@ class PictureLearner:
 
     def passes(self, features: Tensor, count: int, seed: int) -> Tensor:
         """[count, n, k] logits with dropout before the last layer; batch statistics stay as they are."""
-        return thinned(self.network, self.embed(features), count, seed)
+        return thinned(self.network.head, self.embed(features), self.network.dropout.p, count, seed)
 
     def pictures(self, records: Any) -> Tensor:
         """[n, 3, h, w] in [-1, 1] on the CPU."""
         return self.codec.soft(self.codec.encode(records)).float()
-
-    def _labelled(self, parts: Sequence[TrainingPart]) -> tuple[list[Any], Tensor, Tensor]:
-        """Records of the usable parts, and codes and weights (of mean 1) of all their rows on the run's device."""
-        usable = usable_parts(self.ctx.dataset, parts)
-        codes = torch.from_numpy(np.concatenate([codes for _, codes, _ in usable]))
-        weights = torch.cat([torch.full((len(codes),), part.weight) for _, codes, part in usable])
-        device = self.ctx.runtime.device
-        return [records for records, _, _ in usable], codes.to(device), (weights / weights.mean()).to(device)
 
     def _train(self, model: nn.Module, loss: Callable[[Draw], Tensor], rows: int, options: Any, label: str) -> None:
         batch = min(options.batch, max(2, rows))  # batch statistics need two
@@ -163,20 +154,22 @@ class Trained(PictureLearner):
 
     def fit(self, parts: Sequence[TrainingPart]) -> None:
         """Train from scratch; nothing outside the parts is looked at."""
-        records, y, w = self._labelled(parts)
+        usable = usable_parts(self.ctx.dataset, parts)
         device, o, label = self.ctx.runtime.device, self.options, f"learner.{self.name}"
-        x = torch.cat([self.pictures(r) for r in records]).to(device)
+        x = torch.cat([self.pictures(records) for records, _, _ in usable]).to(device)
         with self.ctx.runtime.seeded(label):
             trunk, width = self.build()
             network = Classifier(trunk, width, len(self.ctx.dataset.classes), o.dropout)
         # A sixth faster on a CPU, and what tensor cores want.
         convert_conv2d_weight_memory_format(network.to(device), torch.channels_last)
+        supervision = Supervision(usable, width, self.ctx.runtime)
 
         def loss(draw: Draw) -> Tensor:
-            pictures = distorted(x[draw.rows], draw.generator, o.shift, o.flip)
-            return w[draw.rows] * F.cross_entropy(network(pictures), y[draw.rows], reduction="none")
+            embed = network.trunk(distorted(x[draw.rows], draw.generator, o.shift, o.flip))
+            out: Tensor = supervision(draw.rows, network.head(network.dropout(embed)), embed)
+            return out
 
-        self._train(network, loss, len(x), o, label)
+        self._train(nn.ModuleList([network, supervision]), loss, len(x), o, label)
         # The averaged weights have never seen a batch: their statistics are those of the training pictures.
         with torch.no_grad():
             update_bn(x[torch.arange(max(2, len(x))) % len(x)].tensor_split(1 + len(x) // BATCH), network)
@@ -193,26 +186,32 @@ class Linear(PictureLearner):
 
     def fit(self, parts: Sequence[TrainingPart]) -> None:
         """Train the linear layer from scratch on standardised features; nothing outside the parts is looked at."""
-        records, y, w = self._labelled(parts)
+        usable = usable_parts(self.ctx.dataset, parts)
         device, o = self.ctx.runtime.device, self.options
-        seen = torch.cat([self._seen(r) for r in records])
+        seen = torch.cat([self._seen(records) for records, _, _ in usable])
         trunk = Standardised(encoder(o.space, o.resolution), seen)
         with self.ctx.runtime.seeded("learner.features"):
             network = Classifier(trunk, seen.shape[1], len(self.ctx.dataset.classes), o.dropout)
         network.to(device)
         x = trunk.standardise(seen)
+        supervision = Supervision(usable, seen.shape[1], self.ctx.runtime)
 
         def loss(draw: Draw) -> Tensor:
-            said = network.head(network.dropout(x[draw.rows]))
-            return w[draw.rows] * F.cross_entropy(said, y[draw.rows], reduction="none")
+            out: Tensor = supervision(draw.rows, network.head(network.dropout(x[draw.rows])), x[draw.rows])
+            return out
 
-        self._train(nn.Sequential(network.dropout, network.head), loss, len(x), o, "learner.features")
+        self._train(nn.ModuleList([network.dropout, network.head, supervision]), loss, len(x), o, "learner.features")
         self.fitted, self.standardised = network.eval().requires_grad_(False), trunk
 
     def scores(self, records: Any) -> Tensor:
         """[n, k] logits of a batch of records; features of pictures that were seen before are not computed again."""
         out: Tensor = self.network.head(self.standardised.standardise(self._seen(records)))
         return out
+
+    def tokens(self, records: Any) -> Embedded:
+        """One token of the frozen encoder for each record: its features."""
+        seen = self._seen(records).cpu()
+        return Embedded(seen.unsqueeze(1), torch.ones(len(seen), 1, dtype=torch.bool), seen)
 
     def _seen(self, records: Any) -> Tensor:
         return torch.from_numpy(self.space.vectors(records)).float().to(self.ctx.runtime.device)

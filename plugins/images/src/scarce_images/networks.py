@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -134,15 +133,3 @@ def mobilenet(options: config.Mobilenet) -> tuple[nn.Module, int]:
         if isinstance(part, nn.BatchNorm2d):
             part.momentum = 0.1
     return Pooled(model), int(model.conv_1x1.convolution.out_channels)
-
-
-def thinned(classifier: Classifier, features: Tensor, count: int, seed: int) -> Tensor:
-    """[count, n, k] logits of trunk features [n, d], each pass with one dropout mask for all rows.
-
-    A pass is one thinned network (Gal and Ghahramani, arXiv 1506.02142), so it doesn't depend on how rows are batched.
-    """
-    keep = 1 - classifier.dropout.p
-    generator = torch.Generator().manual_seed(seed)
-    masks = torch.bernoulli(torch.full((count, 1, features.shape[1]), keep), generator=generator) / keep
-    out: Tensor = classifier.head(features * masks.to(features))
-    return out

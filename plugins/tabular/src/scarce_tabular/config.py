@@ -24,7 +24,7 @@ class MlpLearner(Options):
     """Learner `mlp`: hidden layers of one width, and how long it trains."""
 
     width: int = Field(128, ge=1)
-    depth: int = Field(2, ge=0)
+    depth: int = Field(2, ge=1)
     dropout: float = Field(0.1, ge=0, lt=1)
     steps: int = Field(400, ge=1)
     batch: int = Field(256, ge=1)

@@ -22,12 +22,16 @@ from scarce.contract import (
     LearnerSpec,
     Phase,
     Predictions,
+    Supervision,
     Term,
     TrainingPart,
     as_predictions,
     concat,
     hookimpl,
+    thinned,
+    usable_parts,
 )
+from scarce.contract.protocols import Loss
 from scarce.errors import DataError
 from scarce_tabular.columns import columns_of, levels
 from scarce_tabular.config import CatBoost as CatBoostOptions
@@ -60,7 +64,7 @@ class Mlp(LearnerSpec):
         return SoftMlp(ctx, self.options)
 
 
-def usable_parts(dataset: Dataset, parts: Sequence[TrainingPart]) -> tuple[Any, Array, Array]:
+def usable_rows(dataset: Dataset, parts: Sequence[TrainingPart]) -> tuple[Any, Array, Array]:
     """Records, targets (class codes or floats) and weights of all rows with a weight and a known target.
 
     Raises DataError when there is no target to learn, or not one usable row.
@@ -104,7 +108,7 @@ class Trees:
 
         Nothing stops early, so no row outside the parts is looked at. DataError without usable rows.
         """
-        records, target, weights = usable_parts(self.dataset, parts)
+        records, target, weights = usable_rows(self.dataset, parts)
         classification = self.dataset.task == "classification"
         self.model = None
         self.constant = (
@@ -151,32 +155,44 @@ class SoftMlp(nn.Module):
         self.ctx, self.options = ctx, options
         self.outputs = len(ctx.dataset.classes) if ctx.dataset.task == "classification" else 1
         self.scale = (0.0, 1.0)  # mean and sd of a numeric target
-        self.network: nn.Module = nn.Identity()
+        self.network = nn.Sequential()
 
     def fit(self, parts: Sequence[TrainingPart]) -> None:
         """Train from scratch for a fixed number of steps; nothing outside the parts is looked at."""
-        records, target, weights = usable_parts(self.ctx.dataset, parts)
-        features = self._features(records)
-        self._build(features)
-        if self.ctx.dataset.task == "regression":
-            mean = float(np.average(target, weights=weights))
-            self.scale = (mean, float(np.sqrt(np.average((target - mean) ** 2, weights=weights))) or 1.0)
-            target = (target - mean) / self.scale[1]
-        device = self.ctx.runtime.device
-        x, y = features.to(device), torch.from_numpy(target).to(device)
-        w = torch.from_numpy(weights / weights.mean()).float().to(device)
-
-        def loss(draw: Draw) -> Tensor:
-            out, truth = self._raw(x[draw.rows]), y[draw.rows]
-            if self.ctx.dataset.task == "classification":
-                return w[draw.rows] * nn.functional.cross_entropy(out, truth, reduction="none")
-            return w[draw.rows] * (out[:, 0] - truth.float()) ** 2
-
+        x, model, loss = self._classes(parts) if self.ctx.dataset.task == "classification" else self._numbers(parts)
         o = self.options
         budget = Budget(steps=o.steps, batch=min(o.batch, len(x)), rate=o.rate, weight_decay=o.weight_decay, ema=0.99)
         phase = Phase(name="learner", terms=(Term(name="supervised", loss="supervised"),), budget=budget)
         pools = {"all": torch.arange(len(x))}
-        self.ctx.runtime.fit(Fitting(phase=phase, model=self, losses={"supervised": loss}, pools=pools, label="learner.mlp"))
+        self.ctx.runtime.fit(Fitting(phase=phase, model=model, losses={"supervised": loss}, pools=pools, label="learner.mlp"))
+
+    def _classes(self, parts: Sequence[TrainingPart]) -> tuple[Tensor, nn.Module, Loss]:
+        usable = usable_parts(self.ctx.dataset, parts)
+        x = torch.cat([self._features(records) for records, _, _ in usable])
+        self._build(x)
+        x, supervision = x.to(self.ctx.runtime.device), Supervision(usable, self.options.width, self.ctx.runtime)
+
+        def loss(draw: Draw) -> Tensor:
+            embed = self.embed(x[draw.rows])
+            out: Tensor = supervision(draw.rows, self.network[-2:](embed), embed)
+            return out
+
+        return x, nn.ModuleList([self.network, supervision]), loss
+
+    def _numbers(self, parts: Sequence[TrainingPart]) -> tuple[Tensor, nn.Module, Loss]:
+        records, target, weights = usable_rows(self.ctx.dataset, parts)
+        x = self._features(records)
+        self._build(x)
+        mean = float(np.average(target, weights=weights))
+        self.scale = (mean, float(np.sqrt(np.average((target - mean) ** 2, weights=weights))) or 1.0)
+        device = self.ctx.runtime.device
+        x, y = x.to(device), torch.from_numpy((target - mean) / self.scale[1]).float().to(device)
+        w = torch.from_numpy(weights / weights.mean()).float().to(device)
+
+        def loss(draw: Draw) -> Tensor:
+            return w[draw.rows] * (self._raw(x[draw.rows])[:, 0] - y[draw.rows]) ** 2
+
+        return x, self.network, loss
 
     def predict(self, records: Any) -> Predictions:
         """Class values with probabilities, or floats in the target's units."""
@@ -190,6 +206,15 @@ class SoftMlp(nn.Module):
         """[n, k] logits of soft features [n, ...]; for a numeric target [n, 1] predictions in its units."""
         out = self._raw(features.float())
         return out if self.ctx.dataset.task == "classification" else out * self.scale[1] + self.scale[0]
+
+    def embed(self, features: Tensor) -> Tensor:
+        """[n, d] inputs of the last linear layer, of soft features [n, ...]; differentiable."""
+        out: Tensor = self.network[:-2](features.float().flatten(1))
+        return out
+
+    def passes(self, features: Tensor, count: int, seed: int) -> Tensor:
+        """[count, n, k] logits with dropout before the last layer; equal seeds, equal masks."""
+        return thinned(self.network[-1], self.embed(features), self.options.dropout, count, seed)
 
     def _raw(self, features: Tensor) -> Tensor:
         out: Tensor = self.network(features.flatten(1))

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scarce.contract import (
@@ -20,10 +19,12 @@ from scarce.contract import (
     LearnerSpec,
     Phase,
     Predictions,
+    Supervision,
     Term,
     TrainingPart,
     as_predictions,
     hookimpl,
+    thinned,
     usable_parts,
 )
 from scarce_timeseries.config import ConvLearner as ConvOptions
@@ -106,29 +107,31 @@ class SoftConv(nn.Module):
     def __init__(self, ctx: LearnerContext, options: ConvOptions) -> None:
         super().__init__()
         self.ctx, self.options = ctx, options
-        self.network: nn.Module = nn.Identity()
+        self.network = nn.Sequential()
 
     def fit(self, parts: Sequence[TrainingPart]) -> None:
         """Train from scratch for a fixed number of steps; nothing outside the parts is looked at."""
         usable = usable_parts(self.ctx.dataset, parts)
         features = torch.cat([self._features(records) for records, _, _ in usable])
-        codes = torch.from_numpy(np.concatenate([codes for _, codes, _ in usable]))
-        weights = torch.cat([torch.full((len(codes),), part.weight) for _, codes, part in usable])
         with self.ctx.runtime.seeded("learner.conv"):
             self.network = classifier(features.shape[-1], len(self.ctx.dataset.classes), self.options)
         device = self.ctx.runtime.device
         self.network.to(device)
-        x, y, w = features.to(device), codes.to(device), (weights / weights.mean()).to(device)
+        x = features.to(device)
+        supervision = Supervision(usable, 3 * self.options.channels, self.ctx.runtime)
 
         def loss(draw: Draw) -> Tensor:
-            return w[draw.rows] * F.cross_entropy(self.logits(x[draw.rows]), y[draw.rows], reduction="none")
+            embed = self.embed(x[draw.rows])
+            out: Tensor = supervision(draw.rows, self.network[-2:](embed), embed)
+            return out
 
         o = self.options
         budget = Budget(steps=o.steps, batch=min(o.batch, len(x)), rate=o.rate, weight_decay=o.weight_decay, ema=0.98)
         phase = Phase(name="learner", terms=(Term(name="supervised", loss="supervised"),), budget=budget)
         pools = {"all": torch.arange(len(x))}
         self.train()
-        self.ctx.runtime.fit(Fitting(phase=phase, model=self, losses={"supervised": loss}, pools=pools, label="learner.conv"))
+        model = nn.ModuleList([self.network, supervision])
+        self.ctx.runtime.fit(Fitting(phase=phase, model=model, losses={"supervised": loss}, pools=pools, label="learner.conv"))
         self.eval()
 
     def predict(self, records: Any) -> Predictions:
@@ -139,9 +142,18 @@ class SoftConv(nn.Module):
 
     def logits(self, features: Tensor) -> Tensor:
         """[n, k] logits of soft features [n, l, d]."""
-        features = features if features.ndim == 3 else features.unsqueeze(-1)
-        out: Tensor = self.network(features.transpose(1, 2).float())
+        out: Tensor = self.network[-2:](self.embed(features))
         return out
+
+    def embed(self, features: Tensor) -> Tensor:
+        """[n, d] inputs of the last linear layer, of soft features [n, l, d]; differentiable."""
+        features = features if features.ndim == 3 else features.unsqueeze(-1)
+        out: Tensor = self.network[:-2](features.transpose(1, 2).float())
+        return out
+
+    def passes(self, features: Tensor, count: int, seed: int) -> Tensor:
+        """[count, n, k] logits with dropout before the last layer; equal seeds, equal masks."""
+        return thinned(self.network[-1], self.embed(features), self.options.dropout, count, seed)
 
     def _features(self, records: Any) -> Tensor:
         return self.ctx.codec.soft(self.ctx.codec.encode(records)).float()
@@ -156,7 +168,7 @@ class Pool(nn.Module):
         return torch.cat([x.mean(2), x.amax(2), (x * place).mean(2)], 1)
 
 
-def classifier(width: int, classes: int, options: ConvOptions) -> nn.Module:
+def classifier(width: int, classes: int, options: ConvOptions) -> nn.Sequential:
     """Convolutions of growing reach, each halving time where there is enough, and one linear layer."""
     layers: list[nn.Module] = []
     for i in range(options.layers):

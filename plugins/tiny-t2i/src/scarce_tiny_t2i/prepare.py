@@ -9,6 +9,7 @@ import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from zlib import crc32
 
 from scarce.errors import DataError
 from scarce.files import write_bytes
@@ -25,11 +26,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     asked = parser.parse_args(arguments)
     lines = [line for style, folder in STYLES.items() for line in rows(asked.modules / f"emoji-datasource-{folder}", style, folder)]
     write_bytes(asked.out, "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines).encode())
-    print(f"{asked.out}: {len(lines)} pictures")
+    print(f"{asked.out}: {len(lines)} captioned pictures")
 
 
 def rows(package: Path, style: str, folder: str) -> list[dict[str, str]]:
-    """One row per emoji that has a picture: path, caption, class (subcategory), category, style, and its code as group."""
+    """One row per emoji that has a picture: path, caption, class (subcategory), category, style, and its code as group.
+
+    Every second emoji has another row, whose caption names its class instead, so that a class can be asked for too.
+    """
     listed = package / "emoji.json"
     if not listed.is_file():
         raise DataError(f"{listed} is missing", hint=f"npm install {package.name}")
@@ -39,7 +43,8 @@ def rows(package: Path, style: str, folder: str) -> list[dict[str, str]]:
         if item[f"has_img_{folder}"] and item["category"] not in LEFT_OUT and file.is_file():
             name = (item["name"] or item["short_name"]).replace("_", " ").lower()
             facts = {"class": item["subcategory"], "category": item["category"], "style": style, "code": item["unified"]}
-            out.append({"path": str(file.resolve()), "caption": f"{name}, {style}", **facts})
+            captions = [name, item["subcategory"].replace("-", " ")][: 1 + crc32(item["unified"].encode()) % 2]
+            out += [{"path": str(file.resolve()), "caption": f"{text}, {style}", **facts} for text in captions]
     return out
 
 
