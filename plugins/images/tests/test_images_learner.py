@@ -192,3 +192,31 @@ def test_the_published_sizes_are_those_of_the_options():
     network, width = learner.resnet(config.Resnet(width=64))
     assert width == 512
     assert sum(p.numel() for p in network.parameters()) == 11_168_832  # ResNet-18 without its last layer
+
+
+def halves(data):
+    """Six real pictures, and the rest as if they were generated with every second label wrong."""
+    rows = data.rows("train")
+    few, rest = rows[:6], rows[6:]
+    wrong = data.target[rest].copy()
+    wrong[::2] = np.where(wrong[::2] == 0, 1, 0)
+    synthetic = TrainingPart(records=take(data.records, rest), target=wrong, origin="synthetic")
+    return TrainingPart(records=take(data.records, few), target=data.target[few]), synthetic
+
+
+@pytest.mark.parametrize("name", ["resnet", "features"])
+def test_real_weight_1_is_real_pictures_alone_0_synthetic_ones_alone_and_between_few_real_ones_are_repeated(two, name):
+    """DataDream's lambda, check D4: both ends equal training on one source, to the bit."""
+    real, synthetic = halves(two)
+    test = take(two.records, two.rows("test"))
+
+    def said(parts, weight):
+        made = built(name, two, real_weight=weight, steps=30)
+        made.fit(parts)
+        return made.predict(test).probabilities
+
+    assert np.array_equal(said([real, synthetic], 1.0), said([real], None))
+    assert np.array_equal(said([real, synthetic], 0.0), said([synthetic], None))
+    truth = two.target[two.rows("test")]
+    right = [np.mean((said([real, synthetic], weight)[:, 1] > 0.5) == truth) for weight in (None, 0.9)]
+    assert right[1] > right[0]

@@ -164,7 +164,7 @@ def test_what_cannot_be_learned_is_one_clear_error(kind):
     rows = data.rows("train")
     with pytest.raises(DataError, match="no training r"):
         learner(kind, data).fit([part(data, rows, weight=0.0)])
-    with pytest.raises(DataError, match="no training (row has a known value of target|record has a known class of) 'y'"):
+    with pytest.raises(DataError, match=r"no training (row has a known value of target|record has a known class of) 'y'"):
         learner(kind, data).fit([TrainingPart(records=take(data.records, rows), target=np.full(len(rows), "??", dtype=object))])
 
 

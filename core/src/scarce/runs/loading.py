@@ -66,10 +66,11 @@ def view_prompts(dataset: Dataset, recipe: Recipe, assembly: Assembly, codec: Co
 
 def training_prompts(dataset: Dataset, recipe: Recipe, assembly: Assembly, codec: Codec) -> list[Prompt]:
     """A prompt per record for training; unlabelled and test records have no caption, so nothing of them is embedded."""
-    if "{}" in recipe.generate.prompt:
-        return record_prompts(dataset, recipe, assembly, codec)
+    style = recipe.train.prompt or recipe.generate.prompt
+    if "{}" in style:
+        return record_prompts(dataset, recipe, assembly, codec, style=style)
     rows = np.flatnonzero(dataset.labelled & (dataset.split != "test"))
-    asked = dict(zip(rows.tolist(), record_prompts(dataset, recipe, assembly, codec, rows), strict=True))
+    asked = dict(zip(rows.tolist(), record_prompts(dataset, recipe, assembly, codec, rows, style), strict=True))
     labels = dataset.target if dataset.task == "classification" and dataset.target is not None else np.full(len(dataset), None)
     return [asked.get(row, Prompt(label=label)) for row, label in enumerate(labels)]
 
@@ -121,15 +122,18 @@ def make_codec(dataset: Dataset, assembly: Assembly, recipe: Recipe, folder: Pat
     return codec
 
 
-def record_prompts(dataset: Dataset, recipe: Recipe, assembly: Assembly, codec: Codec, rows: Any = None) -> list[Prompt]:
-    """The prompt of each record: its label, and the template or caption style of `generate.prompt`.
+def record_prompts(
+    dataset: Dataset, recipe: Recipe, assembly: Assembly, codec: Codec, rows: Any = None, style: str = ""
+) -> list[Prompt]:
+    """The prompt of each record: its label, and a template or caption style, `generate.prompt` where none is given.
 
     codec: the one fitted on this data's training rows.
     """
+    style = style or recipe.generate.prompt
     part = dataset if rows is None else dataset.part(rows)
     labels = part.target if part.task == "classification" and part.target is not None else np.full(len(part), None)
-    if "{}" in recipe.generate.prompt:
-        return [Prompt(label=v, text=recipe.generate.prompt.format(v)) for v in labels]
-    ctx = CaptionContext(records=part.records, style=recipe.generate.prompt, seed=recipe.seed, ids=part.ids.tolist(), codec=codec)
+    if "{}" in style:
+        return [Prompt(label=v, text=style.format(v)) for v in labels]
+    ctx = CaptionContext(records=part.records, style=style, seed=recipe.seed, ids=part.ids.tolist(), codec=codec)
     captions = assembly.scope.modality_caption(ctx)
     return [Prompt(label=v, text=c.text, props=c.props) for v, c in zip(labels, captions, strict=True)]

@@ -52,11 +52,21 @@ class StableDiffusion(Options):
     gradient_checkpointing: bool = False
 
 
-class Training(Options):
+class Weighed(Options):
+    """What a learner makes of few real pictures among many generated ones.
+
+    real_weight: the share of the loss that real pictures have, however few they are (DataDream's lambda): they are repeated
+    until they are as many as the others, so that every step sees both. None: every picture counts the same.
+    """
+
+    real_weight: float | None = Field(None, ge=0, le=1)
+
+
+class Training(Weighed):
     """What learners share: optimizer steps, rows per step, rate, weight decay, dropout before the last layer, and distortions.
 
     shift: pictures are moved by at most this share of their side while training; flip: half of them are mirrored (wrong
-    where left and right mean something, as in digits).
+    where left and right mean something, as in digits). real_weight: as in `Weighed`.
     """
 
     steps: int = Field(300, ge=1)
@@ -96,7 +106,7 @@ class Mobilenet(Training):
     stride: Literal[8, 16, 32] = 16
 
 
-class Features(Options):
+class Features(Weighed):
     """Learner `features`: a linear layer on a frozen feature space, and how it trains.
 
     space: "efficientnet-lite0", or a folder or hub id of an image network of transformers (CLIP, ViT, DINO); resolution:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy.typing as npt
@@ -96,8 +97,8 @@ class PictureLearner:
     Records are read by the modality's own codec, so that a generator's latent codec costs no pass through its decoder.
     """
 
-    def __init__(self, ctx: LearnerContext) -> None:
-        self.ctx, self.codec = ctx, make_codec(ctx.dataset)
+    def __init__(self, ctx: LearnerContext, real_weight: float | None) -> None:
+        self.ctx, self.codec, self.real_weight = ctx, make_codec(ctx.dataset), real_weight
         self.fitted: Classifier | None = None
 
     @property
@@ -137,11 +138,26 @@ class PictureLearner:
         """[n, 3, h, w] in [-1, 1] on the CPU."""
         return self.codec.soft(self.codec.encode(records)).float()
 
-    def _train(self, model: nn.Module, loss: Callable[[Draw], Tensor], rows: int, options: Any, label: str) -> None:
-        batch = min(options.batch, max(2, rows))  # batch statistics need two
+    def _usable(self, parts: Sequence[TrainingPart]) -> tuple[list[tuple[Any, Any, TrainingPart]], Tensor]:
+        """Usable parts, weighed by `real_weight` where there are two origins, and the rows to draw from, the fewer repeated."""
+        usable, share = usable_parts(self.ctx.dataset, parts), self.real_weight
+        if share is not None and len({part.origin == "real" for _, _, part in usable}) == 2:
+            weighed = [(r, c, replace(p, weight=p.weight * (share if p.origin == "real" else 1 - share))) for r, c, p in usable]
+            usable = [found for found in weighed if found[2].weight > 0]
+        else:
+            share = None
+        real = torch.cat([torch.full((len(codes),), part.origin == "real") for _, codes, part in usable])
+        if share is None or real.all() or not real.any():
+            return usable, torch.arange(len(real))
+        origins = [torch.nonzero(mask)[:, 0] for mask in (real, ~real)]
+        most = max(len(rows) for rows in origins)
+        return usable, torch.cat([rows.repeat(-(-most // len(rows))) for rows in origins])
+
+    def _train(self, model: nn.Module, loss: Callable[[Draw], Tensor], pool: Tensor, options: Any, label: str) -> None:
+        batch = min(options.batch, max(2, len(pool)))  # batch statistics need two
         budget = Budget(steps=options.steps, batch=batch, rate=options.rate, weight_decay=options.weight_decay, ema=EMA)
         phase = Phase(name="learner", terms=(Term(name="supervised", loss="supervised"),), budget=budget)
-        pools = {"all": torch.arange(rows)}
+        pools = {"all": pool}
         self.ctx.runtime.fit(Fitting(phase=phase, model=model, losses={"supervised": loss}, pools=pools, label=label))
 
 
@@ -149,12 +165,12 @@ class Trained(PictureLearner):
     """A network trained from a random start on shifted, perhaps mirrored, pictures for a fixed number of steps."""
 
     def __init__(self, ctx: LearnerContext, options: config.Training, name: str, build: Build) -> None:
-        super().__init__(ctx)
+        super().__init__(ctx, options.real_weight)
         self.options, self.name, self.build = options, name, build
 
     def fit(self, parts: Sequence[TrainingPart]) -> None:
         """Train from scratch; nothing outside the parts is looked at."""
-        usable = usable_parts(self.ctx.dataset, parts)
+        usable, pool = self._usable(parts)
         device, o, label = self.ctx.runtime.device, self.options, f"learner.{self.name}"
         x = torch.cat([self.pictures(records) for records, _, _ in usable]).to(device)
         with self.ctx.runtime.seeded(label):
@@ -169,7 +185,7 @@ class Trained(PictureLearner):
             out: Tensor = supervision(draw.rows, network.head(network.dropout(embed)), embed)
             return out
 
-        self._train(nn.ModuleList([network, supervision]), loss, len(x), o, label)
+        self._train(nn.ModuleList([network, supervision]), loss, pool, o, label)
         # The averaged weights have never seen a batch: their statistics are those of the training pictures.
         with torch.no_grad():
             update_bn(x[torch.arange(max(2, len(x))) % len(x)].tensor_split(1 + len(x) // BATCH), network)
@@ -180,13 +196,13 @@ class Linear(PictureLearner):
     """A linear layer trained on the features of a frozen network."""
 
     def __init__(self, ctx: LearnerContext, options: config.Features) -> None:
-        super().__init__(ctx)
+        super().__init__(ctx, options.real_weight)
         self.options = options
         self.space = Space(options.space, options.resolution, self.codec, ctx.runtime)
 
     def fit(self, parts: Sequence[TrainingPart]) -> None:
         """Train the linear layer from scratch on standardised features; nothing outside the parts is looked at."""
-        usable = usable_parts(self.ctx.dataset, parts)
+        usable, pool = self._usable(parts)
         device, o = self.ctx.runtime.device, self.options
         seen = torch.cat([self._seen(records) for records, _, _ in usable])
         trunk = Standardised(encoder(o.space, o.resolution), seen)
@@ -200,7 +216,7 @@ class Linear(PictureLearner):
             out: Tensor = supervision(draw.rows, network.head(network.dropout(x[draw.rows])), x[draw.rows])
             return out
 
-        self._train(nn.ModuleList([network.dropout, network.head, supervision]), loss, len(x), o, "learner.features")
+        self._train(nn.ModuleList([network.dropout, network.head, supervision]), loss, pool, o, "learner.features")
         self.fitted, self.standardised = network.eval().requires_grad_(False), trunk
 
     def scores(self, records: Any) -> Tensor:
