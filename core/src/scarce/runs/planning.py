@@ -28,7 +28,7 @@ APPEND_ONLY = ("name", "terms", "adapters", "before")
 def default_plan(train: Train, targets: Sequence[str], n_rows: int) -> Plan:
     """One phase `train` from base: every target trains on all rows, with the rows' own conditions."""
     most = train.steps if train.epochs is None else math.ceil(train.epochs * n_rows / train.batch)
-    budget = Budget(**{**train.model_dump(exclude={"null", "epochs"}), "steps": min(train.steps, most)})
+    budget = Budget(**{**train.model_dump(exclude={"null", "epochs", "prompt"}), "steps": min(train.steps, most)})
     term = Term(name="denoise", condition=train.null or "given")
     return Plan(phases=(Phase(name="train", trainable=tuple(targets), terms=(term,), budget=budget),))
 
