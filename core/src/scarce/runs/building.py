@@ -142,7 +142,8 @@ def restore_base(folder: Path, model: Model) -> Process:
         raise RunError(
             f"{folder}/model/base.safetensors does not fit the network ({', '.join(odd)} …)", hint=f"scarce plan {folder}/recipe.toml"
         )
-    model.results[BASE] |= {n: tensors[n].to(model.runtime.device) for n in expected}
+    for name in expected:
+        model.results[BASE][name].copy_(tensors[name])
     model.active, model.owners = "", {}
     return restore_process(folder, model)
 

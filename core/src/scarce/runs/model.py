@@ -53,7 +53,7 @@ class Model:
         self.base = self.base or dict(self.module.named_parameters())
         self.buffers = dict(self.module.named_buffers())
         if BASE not in self.results:
-            self.results[BASE] = {n: p.detach().clone() for n, p in self.base.items()}
+            self.results[BASE] = {n: p.detach() for n, p in self.base.items()}  # of one memory until something else is put there
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -110,6 +110,8 @@ class Model:
             for key, parameter in self.base.items():
                 owner = next(c for c in reversed(chain) if key in self.results.get(c, {}))
                 if self.owners.get(key) != owner:
+                    if owner != BASE:
+                        self._keep(key)
                     parameter.copy_(self.results[owner][key])
                     self.owners[key] = owner
         on = {(phase, key) for key, (phase, _) in self.lineage_adapters(name).items()} if name != BASE else set()
@@ -134,8 +136,15 @@ class Model:
         for p in trains.values():
             p.requires_grad_(True)
         for n in names:
+            self._keep(n)
             self.owners.pop(n, None)
         return trains
+
+    def _keep(self, name: str) -> None:
+        """Give a base weight memory of its own, before its parameter becomes something else."""
+        base = self.results[BASE].get(name)
+        if base is not None and base.data_ptr() == self.base[name].data_ptr():
+            self.results[BASE][name] = base.clone()
 
     def end(self, phase: Phase, trained: Mapping[str, nn.Parameter]) -> None:
         """Freeze what a phase trained and keep it as the phase's result."""
