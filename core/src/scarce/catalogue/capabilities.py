@@ -18,16 +18,19 @@ def check(rows: Sequence[Row], extra: Set[str] = frozenset(), *, catalogue: Cata
     extra: capabilities from elsewhere (a generator that is given, say). Raises CapabilityError naming each missing
     capability, who needs it, which installed component of `catalogue` offers it and which installable one would.
     """
-    provided = set(extra).union(*(row.provides for row in rows))
-    missing = [(need, row) for row in rows for need in row.requires if need not in provided]
-    if not missing:
-        return
     lines, hints = [], []
-    for need, row in missing:
+    for need, row in missing(rows, extra):
         meaning = f" ({GLOSSARY[need]})" if need in GLOSSARY else ""
         lines.append(f"{row.role} '{row.name}' ({row.distribution}) needs {need}{meaning}, which no chosen part provides")
         hints.append(_offers(need, catalogue))
-    raise CapabilityError("\n".join(lines), hint="; ".join(dict.fromkeys(hints)))
+    if lines:
+        raise CapabilityError("\n".join(lines), hint="; ".join(dict.fromkeys(hints)))
+
+
+def missing(rows: Sequence[Row], extra: Set[str] = frozenset()) -> list[tuple[str, Row]]:
+    """Each capability that a part needs and none of them nor `extra` provides, with who needs it."""
+    provided = set(extra).union(*(row.provides for row in rows))
+    return [(need, row) for row in rows for need in row.requires if need not in provided]
 
 
 def _offers(need: str, catalogue: Catalogue | None) -> str:

@@ -20,6 +20,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "sweep": ("scarce.cli.sweep:main", "run a recipe at many points, and compare them"),
     "compare": ("scarce.cli.compare:main", "later runs or arms against the first, paired over seeds"),
     "plan": ("scarce.cli.plan:main", "what a recipe will train"),
+    "explain": ("scarce.cli.explain:main", "who supplies what in a recipe, and why others do not"),
     "runs": ("scarce.cli.runs:main", "run folders here, with state and main numbers"),
     "verify": ("scarce.cli.verify:main", "is a run still what it was? files, plugins, data, a part computed again"),
     "doctor": ("scarce.cli.doctor:main", "what is installed and what is missing, here or for a recipe"),

@@ -71,14 +71,14 @@ class Run:
         generator.runtime.progress = Progress(quiet=quiet)
         random = generator.runtime.derive(f"sample/{seed}")
         known, labels = generator.codec.known(parse_where(where), n, random % 2**31)
-        follows = "{}" in recipe.generate.prompt or any(
+        follows = bool(recipe.generate.asking) or any(
             "cond:label" in row.provides for row in parent_rows(origin(recipe, catalogue), catalogue)
         )
         if labels is not None and not follows:
             raise DataError("this generator follows texts, not classes", hint="name the class in --prompt, as captions of this run do")
         if labels is None:
             labels = self._labels(n, generator.classes) if follows else [None] * n
-        texts = asked_texts(prompt, recipe.generate.prompt, labels)
+        texts = asked_texts(prompt, recipe.generate.asking, labels)
         prompts = [Prompt(label=v, text=t) for v, t in zip(labels, texts, strict=True)]
         records = generate(generator, prompts, seed=random, known=known, length=length)
         if not follows and generator.classes and hasattr(records, "columns"):  # nobody reads a text for a class

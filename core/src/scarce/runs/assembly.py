@@ -113,7 +113,7 @@ def check_recipe(recipe: Recipe, catalogue: Catalogue) -> list[Named]:
         what = "acquisition.mode: query ranks unlabelled records, and generate.pool = 'generated' asks for none"
         raise RecipeError(what, hint="--set generate.pool=classic, or both; --set acquisition.mode=select chooses among samples")
     components = named_components(recipe)
-    rows = [_row(part, recipe, catalogue) for part in components]
+    rows = [row_of(part, recipe, catalogue) for part in components]
     source = origin(recipe, catalogue)
     same = source.data.modality == recipe.data.modality
     given = [] if source is recipe else parent_rows(source, catalogue)
@@ -143,7 +143,7 @@ def _encoded(modality: Row) -> bool:
     return any(name.startswith("space:") for name in modality.provides)
 
 
-def _row(part: Named, recipe: Recipe, catalogue: Catalogue) -> Row:
+def row_of(part: Named, recipe: Recipe, catalogue: Catalogue) -> Row:
     """The catalogue's row, with what `acquisition.mode` adds to it: what only watches or judges an ascent does not carry it."""
     row, asked = catalogue.find(part.role, part.name), recipe.acquisition
     if part.path == "acquisition" and asked is not None and asked.mode == "ascend" and recipe.generate.pool != "classic":

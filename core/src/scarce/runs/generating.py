@@ -27,22 +27,22 @@ def asked_prompts(dataset: Dataset, recipe: Recipe, assembly: Assembly, codec: C
     section = recipe.generate
     rng = np.random.default_rng(derive(recipe.seed, "prompts"))
     total = section.count or max(1, round(section.ratio * len(rows)))
-    if dataset.classes and "{}" in section.prompt:
+    if dataset.classes and section.asking:
         counts = class_counts(train_counts(dataset), total, section.per_class)
         labels = [value for value, n in zip(dataset.classes, counts, strict=True) for _ in range(n)]
-        order = rng.permutation(len(labels))
-        return [Prompt(label=labels[i], text=section.prompt.format(labels[i])) for i in order]
+        texts = [text for value, n in zip(dataset.classes, counts, strict=True) for text in asked_texts(None, section.asking, [value] * n)]
+        return [Prompt(label=labels[i], text=texts[i]) for i in rng.permutation(len(labels))]
     chosen = rng.permutation(np.resize(labelled_rows(dataset), total))
     return record_prompts(dataset, recipe, assembly, codec, chosen)
 
 
-def asked_texts(prompt: str | Sequence[str] | None, template: str, labels: Sequence[Any]) -> list[str]:
-    """One text per label: the prompts in turn, or the template filled in, or nothing where prompts are captions.
+def asked_texts(prompt: str | Sequence[str] | None, templates: Sequence[str], labels: Sequence[Any]) -> list[str]:
+    """One text per label: the prompts in turn, or the templates filled in, in turn, or nothing where there are none.
 
     Raises DataError for an empty prompt.
     """
     if prompt is None:
-        return [template.format(value) if "{}" in template else "" for value in labels]
+        return [templates[i % len(templates)].format(value) if templates else "" for i, value in enumerate(labels)]
     given = [prompt] if isinstance(prompt, str) else list(prompt)
     if not given or not all(text.strip() for text in given):
         raise DataError("a prompt is empty, so it asks for nothing", hint="leave --prompt out to draw without a text")

@@ -112,18 +112,32 @@ class Generate(SamplerOptions):
     rounds: of generate, learn, evaluate, each with a fresh learner; pool: what a round's learner is trained on beside the
     first labelled records: "generated" samples, records "classic"ally queried from the unlabelled ones, or "both".
     init: "shots" begins at labelled training records of the asked class, noised for the last `strength` of the steps
-    (SDEdit, arXiv 2108.01073), instead of at noise alone.
+    (SDEdit, arXiv 2108.01073), instead of at noise alone. templates: several prompts with {} that the samples of a class are
+    asked by in turn, where one would make them too much alike; `prompt` still says how training and rounds ask.
     """
 
     count: int | None = Field(default=None, ge=1)
     ratio: float = Field(default=1.0, gt=0)
     per_class: int | None = Field(default=None, ge=1)
     prompt: str = "{}"
+    templates: tuple[str, ...] = ()
     init: Literal["noise", "shots"] = "noise"
     strength: float = Field(default=0.7, gt=0, le=1)
     shard: int = Field(default=4096, ge=1)
     rounds: int = Field(default=1, ge=1)
     pool: Literal["generated", "classic", "both"] = "generated"
+
+    @property
+    def asking(self) -> tuple[str, ...]:
+        """Templates of what samples of a class are asked by; none where prompts are captions of records."""
+        return self.templates or ((self.prompt,) if "{}" in self.prompt else ())
+
+    @field_validator("templates")
+    @classmethod
+    def _name_a_class(cls, templates: tuple[str, ...]) -> tuple[str, ...]:
+        if odd := [template for template in templates if "{}" not in template]:
+            raise ValueError(f"{odd[0]!r} has no {{}} for the class")
+        return templates
 
 
 class Acquisition(Options):
