@@ -25,7 +25,7 @@ GROUPS: dict[str, tuple[str, dict[str, Any]]] = {
     "priors": ("priors", {}), "tldr": ("tldr", {}), "suite": ("suite", {}),
     "weights": ("suite", {"factor": "backbone"}),
     "text2data": ("text2data", {}), "text2data-sweep": ("text2data_sweep", {}), "text_step": ("text_step", {}),
-    "galot": ("galot", {}), "lora_step": ("lora_step", {}),
+    "tiny-t2i": ("tiny_t2i", {}), "galot": ("galot", {}), "lora_step": ("lora_step", {}),
 }  # fmt: skip
 
 
