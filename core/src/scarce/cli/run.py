@@ -6,21 +6,23 @@ import json
 from pathlib import Path
 from typing import Any
 
-from scarce.cli.common import parser, show
+from scarce.cli.common import parser, show, table
 from scarce.errors import RecipeError
 
 
 def main(argv: list[str]) -> None:
-    """Run `run RECIPE [--data FILE] [--set KEY=VALUE …] [--preset NAME] [--out DIR] [--json]`."""
+    """Run `run RECIPE [--data FILE] [--set KEY=VALUE …] [--preset NAME] [--out DIR] [--trace] [--json]`."""
     text = "Run a recipe: load, train, generate, learn, evaluate, report."
     arguments = parser("run", text, "recipe", "--data", "--set", "--preset", "--quiet", "--json")
     arguments.add_argument("--out", metavar="DIR", type=Path, help="run folder (default: runs/NAME-N)")
+    arguments.add_argument("--trace", action="store_true", help="every hook call with plugin and time, in trace.jsonl and a table")
     asked = arguments.parse_args(argv)
     from scarce.runs import api
     from scarce.runs.recipe import parse_set
 
     overrides = dict(parse_set(text) for text in asked.set)
-    _show(api.run(asked.recipe, data=asked.data, set=overrides, preset=asked.preset, out=asked.out, quiet=asked.quiet), asked.json)
+    made = {"preset": asked.preset, "out": asked.out, "quiet": asked.quiet, "trace": asked.trace}
+    _show(api.run(asked.recipe, data=asked.data, set=overrides, **made), asked.json)
 
 
 def resume(argv: list[str]) -> int:
@@ -100,8 +102,23 @@ def _show(run: Any, as_json: bool) -> None:
         verdict = results.verdict()
         said = {"lights": dict(verdict.lights), "sentence": verdict.sentence, "reasons": dict(verdict.reasons)}
         facts = {"folder": run.folder, "report": run.report, "name": results.name, "task": results.task, "command": results.command}
-        show({**facts, "verdict": said, "metrics": run.metrics, "cost": results.cost}, "", as_json=True)
+        traced = {"trace": run.trace} if run.trace else {}
+        show({**facts, "verdict": said, "metrics": run.metrics, "cost": results.cost, **traced}, "", as_json=True)
         return
     console = Console()
     console.print(terminal_summary(run.results))
     console.print(f"report: {run.report}", soft_wrap=True, highlight=False)
+    if run.trace:
+        print(f"\n{_calls(run.trace)}")
+
+
+def _calls(rows: list[dict[str, Any]]) -> str:
+    """Hook calls by plugin, the longest first, as a table."""
+    whole = sum(row["seconds"] for row in rows)
+    cells = [
+        (row["hook"], f"{row['role']} '{row['name']}'", f"{row['distribution']} {row['version']}", row["path"], str(row["calls"]),
+         f"{row['seconds']:.3f}", str(row["failed"] or ""))
+        for row in rows
+    ]  # fmt: skip
+    head = ("hook", "plugin", "distribution", "path", "calls", f"seconds of {whole:.3f}", "failed")
+    return table(head, cells)

@@ -20,7 +20,7 @@ __all__ = [
     "Dataset", "DifferentiableLearner", "Draw", "DrawContext", "Embedded", "EvaluatorContext", "EvaluatorSpec", "Event",
     "ExportContext", "FeatureLearner", "Figure", "Fitted", "Fitting", "Generator", "Guidance", "Known", "Learner",
     "LearnerContext", "LearnerSpec", "LifecycleSpec", "LoadContext", "Measure", "MeasureContext", "Metric", "ModalitySpec",
-    "Options", "Phase", "Plan", "PlanContext", "Predictions", "Prompt", "Runtime", "ScoreContext", "Space", "State",
+    "Options", "Part", "Phase", "Plan", "PlanContext", "Predictions", "Prompt", "Runtime", "ScoreContext", "Space", "State",
     "StochasticLearner", "StrategySpec", "Supervision", "Term", "TermContext", "TokenLearner", "TrainingPart",
     "UpdateContext", "UpdateResult", "View", "WriteContext", "as_predictions", "concat", "hookimpl", "take", "thinned",
     "usable_parts",

@@ -26,23 +26,32 @@ class Named(BaseModel):
         return dict(self.model_extra or {})
 
 
-class _Role(NamedTuple):
+class Part(NamedTuple):
+    """`Annotated[Named, Part("learner")]` as the type of an option: it names a learner, checked and loaded with the recipe.
+
+    needs: capabilities that the named component must provide. The loaded instance reaches the owner's hooks as
+    `ctx.parts[OPTION_NAME]`.
+    """
+
     role: str
+    needs: tuple[str, ...] = ()
 
 
 class Component:
-    """`Component["learner"]` as the type of an option: it names a learner, checked and loaded with the recipe.
-
-    The loaded instance reaches the owner's hooks as `ctx.parts[OPTION_NAME]`.
-    """
+    """`Component["learner"]` is short for `Annotated[Named, Part("learner")]`."""
 
     def __class_getitem__(cls, role: str) -> Any:
-        return Annotated[Named, _Role(role)]
+        return Annotated[Named, Part(role)]
+
+
+def nested_parts(options: type[BaseModel]) -> dict[str, Part]:
+    """Option name -> what it may name, for each option that names a component (or None)."""
+    return {name: mark for name, field in options.model_fields.items() for mark in _marks(field) if isinstance(mark, Part)}
 
 
 def nested_components(options: type[BaseModel]) -> dict[str, str]:
-    """Option name -> role, for each option typed `Component[...]` (or `Component[...] | None`)."""
-    return {name: mark.role for name, field in options.model_fields.items() for mark in _marks(field) if isinstance(mark, _Role)}
+    """Option name -> role, for each option that names a component (or None)."""
+    return {name: part.role for name, part in nested_parts(options).items()}
 
 
 def _marks(field: FieldInfo) -> list[Any]:

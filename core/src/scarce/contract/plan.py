@@ -60,10 +60,9 @@ class Phase(Frozen):
     """One training phase.
 
     start: the phase (or "base") whose weights it begins from; classes: labels whose rows it sees (empty: all);
-    trainable: recipe paths whose own weights train ("backbone", "conditioner.0"), or with ":fresh" only those that no
-    checkpoint brought (`protocols.Backbone.fresh`); update: "sum" or the recipe
-    path of the strategy whose `strategy_update` combines per-term gradients; serves: "*" or the label whose
-    conditions it answers at sampling.
+    trainable: recipe paths whose own weights train ("backbone", "conditioner.0"); with ":PART" those of one part of the module,
+    with ":fresh" those that no checkpoint brought (`protocols.Backbone.fresh`); update: "sum" or the recipe path of the
+    strategy whose `strategy_update` combines per-term gradients; serves: "*" or the label whose conditions it answers at sampling.
     """
 
     name: str

@@ -17,7 +17,8 @@ class Metric(Frozen):
     source: "synthetic", "real", "both", or a baseline's name; direction says which way is better ("target": near
     `target`); low, high: an interval when the evaluator has one; floor: what perfect data would score (the noise
     floor), ceiling: what useless data would; n: samples it rests on; error: why it could not be computed
-    (value is then NaN).
+    (value is then NaN); over: of a difference between two sources of one run, what the lesser one is called - the report
+    then judges it over seeds.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Metric(Frozen):
     note: str = ""
     error: str = ""
     evaluator: str = ""
+    over: str = ""
 
 
 class Figure(Frozen):

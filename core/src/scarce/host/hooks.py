@@ -16,6 +16,7 @@ from scarce.catalogue import EVENTS, ROLES, Row
 from scarce.contract import contexts as c
 from scarce.contract import specs
 from scarce.errors import PluginError, ScarceError
+from scarce.host.trace import Invoke, traced
 
 log = logging.getLogger(__name__)
 C = TypeVar("C")
@@ -66,6 +67,7 @@ class Scope:
         self._impls: dict[tuple[str, str], pluggy.HookImpl] = {}
         self._muted: set[tuple[str, str]] = set()
         self._frozen = False
+        self._invoke: Invoke = self._plainly
         self._manager = pluggy.PluginManager("scarce")
         for role in ROLES.values():
             if role.spec:
@@ -98,6 +100,7 @@ class Scope:
                 wanted = ", ".join(ROLES[row.role].hooks)
                 raise PluginError(f"{self._who(path)} implements none of {wanted}", hint="mark its methods with @hookimpl")
         self._frozen = True
+        self._invoke = traced(self._plainly, self.name, self._rows)
 
     def paths(self, role: str) -> tuple[str, ...]:
         """Recipe paths of a role's plugins, in recipe order."""
@@ -158,7 +161,7 @@ class Scope:
             raise PluginError(f"{self._who(path)}: hook {hook} must return {_shown(expected)}, but {flaw}", hint=self._advice(path))
         return result
 
-    def _invoke(self, hook: str, path: str, ctx: object) -> Any:
+    def _plainly(self, hook: str, path: str, ctx: object) -> Any:
         impl = self._impls[hook, path]
         return impl.function(*(ctx for _ in impl.argnames))
 

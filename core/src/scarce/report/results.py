@@ -9,6 +9,7 @@ from typing import Any
 
 from scarce.contract.frozen import Frozen
 from scarce.contract.results import Figure
+from scarce.report import margins
 from scarce.report.statistics import MAIN_METRIC, METRICS, SECTIONS, SOURCES, Child, Row, find, label, summarise
 from scarce.report.verdict import Verdict, flags, judge
 from scarce.report.worth import statements
@@ -50,6 +51,11 @@ class Results(Frozen):
     def worth(self) -> list[str]:
         """Sentences on what the synthetic rows were worth in real ones; none without a learning curve."""
         return statements(self.children, self.task)
+
+    @property
+    def margins(self) -> list[str]:
+        """Sentences on differences inside the runs, judged over seeds; none without any."""
+        return margins.statements(self.children)
 
 
 class Line(Frozen):

@@ -20,6 +20,7 @@ from scarce.report.verdict import Verdict, flags
 COLOURS = {"green": "green", "amber": "yellow", "red": "red", "grey": "bright_black"}
 TITLES = {
     "utility": "Utility: train on it, test on real rows", "rounds": "Rounds: generate, learn, again", "fidelity": "Fidelity",
+    "privileged": "Views: what they were worth to a student that has none",
     "control": "Control: what was asked, and what came", "privacy": "Privacy", "diversity": "Diversity",
     "more": "More measures", "cost": "What each arm cost, and what it reached",
 }  # fmt: skip
@@ -41,7 +42,7 @@ def terminal_summary(results: Results) -> RenderableType:
     """A rich renderable: verdict line, then the numbers beside their baselines."""
     verdict = results.verdict()
     made = all_tables(results)
-    parts: list[RenderableType] = [_lights(verdict), Text(verdict.sentence), *map(Text, results.worth)]
+    parts: list[RenderableType] = [_lights(verdict), Text(verdict.sentence), *map(Text, [*results.worth, *results.margins])]
     parts += [*map(_rich, made), Text(interval_note(results), style="dim")]
     parts += [Text(note, style="dim") for table in made if table.section == "cost" for note in table.notes]
     parts += [Text(f"! {side(results, f.arm, f.source)}, {f.word}: {f.reason}", style="dim") for f in flags(results.children)]

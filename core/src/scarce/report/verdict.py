@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from scarce.contract.frozen import Frozen
+from scarce.report.margins import conclusion
 from scarce.report.statistics import FEWEST_SEEDS, MAIN_METRIC, METRICS, TOO_FEW, Child, Row, find, paired, summarise
 
 Light = Literal["green", "amber", "red", "grey"]
@@ -53,7 +54,8 @@ def judge(children: Sequence[Child], task: str, arm: str | None = None) -> Verdi
     found = {"usable": _usable(own, rows, task), "similar": _similar(rows), "private": _private(rows, "synthetic")}
     lights = {name: light for name, (light, _) in found.items()}
     reasons = {name: reason for name, (_, reason) in found.items()}
-    return Verdict(lights=lights, reasons=reasons, sentence=_sentence(lights, reasons, len({c.seed for c in own})))
+    told = "" if find(rows, MAIN_METRIC.get(task, "")) else conclusion(own)
+    return Verdict(lights=lights, reasons=reasons, sentence=told or _sentence(lights, reasons, len({c.seed for c in own})))
 
 
 def _sentence(lights: Mapping[str, Light], reasons: Mapping[str, str], seeds: int) -> str:

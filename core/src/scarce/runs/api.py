@@ -10,11 +10,12 @@ from scarce.catalogue.catalogue import read_catalogue
 from scarce.contract.condition import Prompt
 from scarce.contract.contexts import WriteContext
 from scarce.errors import DataError
-from scarce.files import read_json
+from scarce.files import read_json, read_lines
+from scarce.host.trace import summary
 from scarce.report.results import Results
 from scarce.report.write import short_html
 from scarce.runs.assembly import assemble, parent_rows
-from scarce.runs.experiment import Experiment, collect, proceed, start
+from scarce.runs.experiment import TRACE_FILE, Experiment, collect, proceed, start
 from scarce.runs.folder import children, new_folder, read_recipe, refuse_changes
 from scarce.runs.generating import asked_texts, class_counts, generate
 from scarce.runs.opening import open_generator
@@ -50,6 +51,11 @@ class Run:
         """The report's file."""
         html = self.folder / "report.html"
         return html if html.is_file() else self.folder / "report.txt"
+
+    @property
+    def trace(self) -> list[dict[str, Any]]:
+        """Calls and seconds of every hook of every plugin, the longest first; empty for a run that was not traced."""
+        return summary(line for home in children(self.folder) for line in read_lines(home / TRACE_FILE))
 
     def sample(
         self, n: int, *, where: Mapping[str, Any] | Sequence[str] = (), prompt: str | Sequence[str] | None = None,
@@ -112,8 +118,11 @@ def run(
     preset: str | None = None,
     out: str | Path | None = None,
     quiet: bool = False,
+    trace: bool = False,
 ) -> Run:
     """Run a recipe by name or file; `data` is a path or records in memory; `set` are overrides by recipe path.
+
+    trace: write every hook call, with plugin and seconds, to trace.jsonl in the run folder (of each arm and seed).
 
     Raises ScarceError (with a hint) for every mistake in recipe or data, before anything is trained.
     """
@@ -128,7 +137,7 @@ def run(
     if memory is not None:
         memory, again = _keep_memory(resolved, memory, folder, catalogue), again.replace("--data memory", f"--data {folder}/input.parquet")
     progress = Progress(quiet=quiet)
-    start(Experiment(name, resolved, folder, catalogue, command=again, memory=memory, progress=progress))
+    start(Experiment(name, resolved, folder, catalogue, command=again, memory=memory, progress=progress, trace=trace))
     return Run(folder)
 
 

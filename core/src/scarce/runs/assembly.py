@@ -10,7 +10,8 @@ from typing import Any
 
 from scarce.catalogue.capabilities import check
 from scarce.catalogue.catalogue import Catalogue, Row
-from scarce.errors import PluginError, RecipeError
+from scarce.contract.options import nested_parts
+from scarce.errors import CapabilityError, PluginError, RecipeError
 from scarce.host.hooks import Scope
 from scarce.host.loading import Loaded, build, load_options, nested
 from scarce.runs.parents import origin
@@ -131,11 +132,24 @@ def check_recipe(recipe: Recipe, catalogue: Catalogue) -> list[Named]:
     waiting = list(components)
     while waiting:
         part = waiting.pop()
-        inner = nested(load_options(catalogue, part.role, part.name, part.options, part.path))
-        waiting += [Named(*found) for found in inner]
-        rows += [catalogue.find(role, name) for _, role, name, _ in inner]
+        checked = load_options(catalogue, part.role, part.name, part.options, part.path)
+        inner = [Named(*found) for found in nested(checked)]
+        _check_inner(checked, inner, catalogue)
+        waiting += inner
+        rows += [catalogue.find(named.role, named.name) for named in inner]
     check([*given, *rows], CORE_PROVIDES, catalogue=catalogue)
     return components
+
+
+def _check_inner(owner: Loaded, inner: Sequence[Named], catalogue: Catalogue) -> None:
+    """CapabilityError where a component that an option names lacks what that option needs of it."""
+    needs = {name: part.needs for name, part in nested_parts(type(owner.options)).items()} if owner.options else {}
+    for named in inner:
+        provided = frozenset(catalogue.find(named.role, named.name).provides)
+        try:
+            check([replace(owner.row, provides=(), requires=needs[named.path.rsplit(".", 1)[-1]])], provided, catalogue=catalogue)
+        except CapabilityError as error:
+            raise CapabilityError(f"{named.path} = '{named.name}': {error.message}", hint=error.hint) from None
 
 
 def _encoded(modality: Row) -> bool:
@@ -156,7 +170,7 @@ def assemble(recipe: Recipe, catalogue: Catalogue, *, name: str) -> Assembly:
     components = check_recipe(recipe, catalogue)
     assembly = Assembly(Scope(name))
     for part in components:
-        _load(assembly, catalogue, part)
+        load_part(assembly, catalogue, part)
     assembly.scope.freeze()
     return assembly
 
@@ -164,14 +178,17 @@ def assemble(recipe: Recipe, catalogue: Catalogue, *, name: str) -> Assembly:
 def assemble_one(catalogue: Catalogue, role: str, name: str) -> Assembly:
     """One component at its default options, as the only one of its scope."""
     assembly = Assembly(Scope(role))
-    _load(assembly, catalogue, Named(role, role, name, {}))
+    load_part(assembly, catalogue, Named(role, role, name, {}))
     assembly.scope.freeze()
     return assembly
 
 
-def _load(assembly: Assembly, catalogue: Catalogue, part: Named) -> Any:
+def load_part(assembly: Assembly, catalogue: Catalogue, part: Named) -> Any:
+    """Load one component and those its options name, register them, and return its instance; raises ScarceError."""
     checked = load_options(catalogue, part.role, part.name, part.options, part.path)
-    inner = {path.rsplit(".", 1)[-1]: _load(assembly, catalogue, Named(path, role, name, raw)) for path, role, name, raw in nested(checked)}
+    inner = {
+        path.rsplit(".", 1)[-1]: load_part(assembly, catalogue, Named(path, role, name, raw)) for path, role, name, raw in nested(checked)
+    }
     loaded = build(checked, inner)
     assembly.scope.register(part.path, loaded.instance, part.role, loaded.row)
     assembly.loaded[part.path] = loaded

@@ -6,6 +6,7 @@ import gc
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -17,6 +18,7 @@ from scarce.contract.results import Figure
 from scarce.errors import RunError, ScarceError
 from scarce.files import read_json, write_json
 from scarce.host.loading import load_target
+from scarce.host.trace import tracing
 from scarce.report.results import Results
 from scarce.report.statistics import Child
 from scarce.report.write import write_report
@@ -31,7 +33,7 @@ from scarce.runtime.executor import Executor
 from scarce.runtime.progress import Progress
 from scarce.runtime.trackers import check_trackers
 
-SWEEP_FILE, ERROR_FILE = "sweep.json", "error.json"
+SWEEP_FILE, ERROR_FILE, TRACE_FILE = "sweep.json", "error.json", "trace.jsonl"
 GENERATOR_SECTIONS = ("seed", "data", "backbone", "conditioner", "diffusion", "generator")
 
 
@@ -40,7 +42,7 @@ class Experiment:
     """A whole run as a person asked for it: one recipe, its arms and seeds, one folder.
 
     sweep: what sweep.json says when the arms are points of a sweep: each has a folder of its own, and one that fails is noted
-    there and left behind.
+    there and left behind. trace: every hook call goes to trace.jsonl in the folder of its child.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Experiment:
     progress: Progress = field(default_factory=lambda: Progress(quiet=True))
     judge_again: bool = False
     sweep: Mapping[str, Any] | None = None
+    trace: bool = False
 
     def __post_init__(self) -> None:
         self.recipe = settled(self.recipe, self.catalogue)
@@ -124,7 +127,8 @@ def carry_out(experiment: Experiment) -> None:
         job.progress.prefix = f"[{number}/{len(jobs)}] " if len(jobs) > 1 else ""
         failure, fresh = job.folder / ERROR_FILE, not (job.folder / "metrics.json").is_file()
         try:
-            execute(job)
+            with tracing(job.folder / TRACE_FILE) if experiment.trace else nullcontext():
+                execute(job)
             failure.unlink(missing_ok=True)
         except ScarceError as error:
             if not experiment.sweep:

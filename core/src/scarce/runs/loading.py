@@ -122,9 +122,7 @@ def make_codec(dataset: Dataset, assembly: Assembly, recipe: Recipe, folder: Pat
     return codec
 
 
-def record_prompts(
-    dataset: Dataset, recipe: Recipe, assembly: Assembly, codec: Codec, rows: Any = None, style: str = ""
-) -> list[Prompt]:
+def record_prompts(dataset: Dataset, recipe: Recipe, assembly: Assembly, codec: Codec, rows: Any = None, style: str = "") -> list[Prompt]:
     """The prompt of each record: its label, and a template or caption style, `generate.prompt` where none is given.
 
     codec: the one fitted on this data's training rows.

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from scarce.contract.contexts import AdaptContext
 from scarce.contract.plan import BASE, Adapter, Phase, Plan
 from scarce.contract.protocols import AdapterHandle, Runtime
-from scarce.errors import RunError
+from scarce.errors import RecipeError, RunError
 from scarce.files import read_tensors, write_json, write_tensors
 from scarce.host.hooks import Scope
 from scarce.runs.conditioning import ConditionSet
@@ -70,11 +70,18 @@ class Model:
     def of_target(self, path: str) -> Weights:
         """Base parameters of one target by full name; a conditioner's projection and type embedding go with it.
 
-        "PATH:fresh" are those that no checkpoint brought: what the module names in `fresh`, none without.
+        "PATH:fresh" are those that no checkpoint brought: what the module names in `fresh`, none without. "PATH:PART" are those
+        of one part of the module; RecipeError where it has no such part.
         """
         path, _, part = path.partition(":")
+        start = "backbone" if path == "backbone" else f"conditions.parts.{path.split('.')[1]}"
+        if part and part != "fresh":
+            whole = f"{start}.{part}"
+            if not (found := {n: p for n, p in self.base.items() if n == whole or n.startswith(f"{whole}.")}):
+                parts = ", ".join(name for name, _ in self.target(path).named_children())
+                raise RecipeError(f"'{path}' has no part '{part}' that trains; it has {parts}", hint=f"name {path}, or {path}:PART")
+            return found
         if part == "fresh":
-            start = "backbone" if path == "backbone" else f"conditions.parts.{path.split('.')[1]}"
             names = {f"{start}.{n}" for n in getattr(self.target(path), "fresh", ())}
             return {n: p for n, p in self.base.items() if n in names}
         if path == "backbone":

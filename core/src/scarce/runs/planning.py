@@ -94,7 +94,7 @@ def check(plan: Plan, targets: Sequence[str], has_classes: bool) -> None:
             raise PlanError(
                 f"phase '{phase.name}' starts from '{phase.start}', which no earlier phase is called", hint="scarce plan RECIPE"
             )
-        wrong = {*(t.removesuffix(":fresh") for t in phase.trainable), *(a.target for a in phase.adapters)} - set(targets)
+        wrong = {*(t.partition(":")[0] for t in phase.trainable), *(a.target for a in phase.adapters)} - set(targets)
         if wrong:
             raise PlanError(f"phase '{phase.name}' names targets that do not exist: {sorted(wrong)}; there are {list(targets)}")
         if not phase.trainable and not phase.adapters:

@@ -12,7 +12,7 @@ class Shots(Options):
 
     epochs: passes over the shots of a branch; batch: shots per step, at most all of them; rate: peak learning rate, which
     rises for `warmup` steps (at most a tenth of them) and falls along a cosine; targets: recipe paths whose own weights
-    may train ("backbone", "conditioner.0"), all of them without; adapters always train.
+    may train ("backbone", "conditioner.0", or with ":PART" one part of a module), all of them without; adapters always train.
     """
 
     epochs: int = Field(200, ge=1)

@@ -72,13 +72,14 @@ def _on_shots(ctx: PlanContext, leaf: Phase, shots: int, options: Shots, which: 
     )  # fmt: skip
     trainable = leaf.trainable
     if options.targets is not None:
-        unknown = [path for path in options.targets if path not in ctx.targets]
+        unknown = [path for path in options.targets if path.partition(":")[0] not in ctx.targets]
         if unknown:
             what = (
                 f"{ctx.path}.targets: there is no '{unknown[0]}'{did_you_mean(unknown[0], ctx.targets)}; there are {', '.join(ctx.targets)}"
             )
             raise PlanError(what, hint=f"--set '{ctx.path}.targets=[\"backbone\"]'")
-        trainable = tuple(path for path in leaf.trainable if path.partition(":")[0] in options.targets)
+        kept = (path for path in leaf.trainable if path.partition(":")[0] in options.targets)
+        trainable = (*kept, *(path for path in options.targets if ":" in path and path.partition(":")[0] in leaf.trainable))
     return {"terms": terms, "budget": budget, "trainable": trainable}
 
 
