@@ -7,6 +7,7 @@ on these seeds. The last row is what one ascent step costs with one differentiat
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -30,18 +31,18 @@ METRICS = {"aubc": ("aubc", "synthetic"), "gain": ("acquisition_gain", "round 3"
 METRICS |= {"labels before": ("label_accuracy_before", "round 3"), "accuracy": ("round_accuracy", "round 3")}
 
 
-def settings() -> dict[str, Any]:
+def settings(arms_of: Sequence[str] = tuple(ARMS)) -> dict[str, Any]:
     """What the benchmark sets of a recipe: arms, seeds, the evaluator of rounds alone."""
-    arms = [{"name": name, **overrides} for name, overrides in ARMS.items()]
+    arms = [{"name": name, **ARMS[name]} for name in arms_of]
     return {"seeds": SEEDS, "arm": arms, "acquisition.also": [], "evaluator": [{"name": "rounds"}], "runtime.threads": 1}
 
 
-def measure(data: str) -> list[dict[str, Any]]:
+def measure(data: str, arms: Sequence[str] = tuple(ARMS)) -> list[dict[str, Any]]:
     """One row per arm of a recipe, each paired with random generation."""
-    run = cached(f"galot/{data}", f"galot/{data}", settings())
+    run = cached(f"galot/{data}", f"galot/{data}", settings(arms))
     children = run.results.children
     rows, out = summarise(children), []
-    for arm in ARMS:
+    for arm in arms:
         row: dict[str, Any] = {"data": data, "arm": arm, "seeds": SEEDS}
         for short, (name, source) in METRICS.items():
             found = find(rows, name, source, arm)
@@ -95,6 +96,6 @@ def _seconds(do: Any, times: int) -> float:
     return (time.process_time() - began) / times
 
 
-def run() -> list[dict[str, Any]]:
-    """The table; pictures take hours on a CPU: `scarce run galot/shapes --set seeds=5`."""
-    return measure("table")
+def run(data: str = "table", arms: Sequence[str] = tuple(ARMS)) -> list[dict[str, Any]]:
+    """The table, or drawn shapes."""
+    return measure(data, arms)
