@@ -1,0 +1,70 @@
+"""DataDream on drawn shapes: four shots per class of four styles that the generator has never seen, beside the un-adapted generator.
+
+Distance (pixels) is to held-out real pictures of the target style, with as many generated pictures in both arms; labels are read by
+the exact oracle, of the un-adapted generator in its own style. Accuracy (one style) is of a classifier on real shots, and on shots
+and generated pictures. Rate, epochs and templates are the recipe's, chosen on seed 100. Runs are kept, so it can be interrupted.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from common import cached
+
+from scarce.report.statistics import find, paired, summarise
+
+SEEDS, STYLES, JUDGED = 5, ("outline", "stripes", "rotated", "dark"), "outline"
+MOST_DISTANCE, LEAST_LABELS = 0.7, 0.9
+
+
+def run() -> list[dict[str, Any]]:
+    """One row per style, and one of accuracy."""
+    return [measure(style) for style in STYLES] + [accuracy()]
+
+
+def settings(style: str) -> dict[str, Any]:
+    """What the benchmark sets of the recipe; the un-adapted arm is read in the generator's own style."""
+    evaluators = [{"name": "shapes-oracle", "style": style}, {"name": "frechet", "space": "pixels"}]
+    evaluators += [{"name": "nearest-shot", "space": "pixels"}, {"name": "image-accuracy"}]
+    arms = [{"name": "all-classes"}, {"name": "zero-shot", "strategy": [], "evaluator.0.style": "plain", "learner": None}]
+    learner = {"name": "resnet", "width": 8, "steps": 200, "real_weight": 0.5}
+    return {
+        "seeds": SEEDS, "arm": arms, "evaluator": evaluators, "data.source": f"builtin:shapes-{style}", "data.target": "shape",
+        "learner": learner if style == JUDGED else None, "generate.per_class": 24, "runtime.threads": 1,
+    }  # fmt: skip
+
+
+def measure(style: str) -> dict[str, Any]:
+    """Distance and labels after over before, means over seeds with intervals of the paired differences."""
+    children = cached("datadream/shapes", f"datadream/{style}", settings(style)).results.children
+    rows = summarise(children)
+    out: dict[str, Any] = {"what": f"{style}, 4 shots", "seeds": SEEDS}
+    for short, name in (("fréchet", "frechet_distance"), ("kernel", "kernel_distance"), ("labels", "oracle_shape")):
+        before, after = (find(rows, name, "synthetic", arm) for arm in ("zero-shot", "all-classes"))
+        assert before is not None
+        assert after is not None
+        gap = paired(children, ("all-classes", "synthetic"), ("zero-shot", "synthetic"), name)
+        out |= {f"{short} before": before.value, f"{short} after": after.value, f"{short} change": gap.mean}
+        out |= {f"{short} low": gap.low, f"{short} high": gap.high}
+    nearly = find(rows, "shot_memorised", "synthetic", "all-classes")
+    out["nearly copies"] = None if nearly is None else nearly.value
+    closer = out["kernel after"] <= MOST_DISTANCE * out["kernel before"]
+    return {**out, "ok": bool(closer and out["labels after"] >= LEAST_LABELS * out["labels before"])}
+
+
+def accuracy() -> dict[str, Any]:
+    """Real and synthetic against real alone, paired over seeds."""
+    children = cached("datadream/shapes", f"datadream/{JUDGED}", settings(JUDGED)).results.children
+    rows = summarise(children)
+    real, both = (find(rows, "accuracy", source, "all-classes") for source in ("real", "both"))
+    assert real is not None
+    assert both is not None
+    gap = paired(children, ("all-classes", "both"), ("all-classes", "real"), "accuracy")
+    facts = {"real": real.value, "real + synthetic": both.value, "gain": gap.mean, "gain low": gap.low, "gain high": gap.high}
+    return {
+        "what": f"accuracy, {JUDGED}, 4 shots",
+        "seeds": SEEDS,
+        **facts,
+        "verdict": gap.verdict,
+        "ok": bool(gap.low is not None and gap.low > 0),
+    }
