@@ -27,7 +27,7 @@ GROUPS: dict[str, tuple[str, dict[str, Any]]] = {
     "weights": ("suite", {"factor": "backbone"}),
     "text2data": ("text2data", {}), "text2data-sweep": ("text2data_sweep", {}), "text_step": ("text_step", {}),
     "datadream": ("datadream", {}), "tiny-t2i": ("tiny_t2i", {}), "lora_step": ("lora_step", {}), "galot": ("galot", {}),
-    "galot-shapes": ("galot", {"data": "shapes", "arms": ("random", "margin", "entropy")}),
+    "galot-shapes": ("galot", {"data": "shapes", "arms": ("random", "margin")}),
 }  # fmt: skip
 
 

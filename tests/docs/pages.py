@@ -311,7 +311,7 @@ def galot_part(old: str) -> str:
     def cell(row: dict[str, Any], name: str) -> str:
         return f"{row[name]:.3f} [{row[f'{name} low']:.3f}, {row[f'{name} high']:.3f}]"
 
-    rows = [r for r in measured("galot") if "aubc" in r]
+    rows = [r for group in ("galot", "galot-shapes") for r in measured(group) if "aubc" in r]
 
     def gap(row: dict[str, Any]) -> str:
         said = f"{row['minus random']:+.4f} [{row['minus low']:+.4f}, {row['minus high']:+.4f}]: {row['verdict']}"
