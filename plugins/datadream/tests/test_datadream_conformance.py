@@ -13,7 +13,13 @@ test_conformance = components(
         "strategy per-class": Case(options=SHOTS),
         "strategy prior-preservation": Case(options={"each": 1}, data=Data(modality="kit-image")),
         "learner clip": Case(
-            options=lambda request: {"source": str(request.getfixturevalue("clip_folder")), "steps": 30, "batch": 8, "rank": 2, "rate": 1e-2},
+            options=lambda request: {
+                "source": str(request.getfixturevalue("clip_folder")),
+                "steps": 30,
+                "batch": 8,
+                "rank": 2,
+                "rate": 1e-2,
+            },
             data=BANDS,
         ),
     },

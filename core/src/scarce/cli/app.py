@@ -23,10 +23,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "explain": ("scarce.cli.explain:main", "who supplies what in a recipe, and why others do not"),
     "runs": ("scarce.cli.runs:main", "run folders here, with state and main numbers"),
     "verify": ("scarce.cli.verify:main", "is a run still what it was? files, plugins, data, a part computed again"),
-    "doctor": ("scarce.cli.doctor:main", "what is installed and what is missing, here or for a recipe"),
+    "doctor": ("scarce.cli.doctor:main", "what is installed and what is missing, here or for a recipe; is a plugin what it says?"),
     "schema": ("scarce.cli.schema:main", "JSON Schema of recipes, for editors"),
     "data": ("scarce.cli.data:main", "list built-in data, inspect a file"),
-    "plugins": ("scarce.cli.plugins:main", "what is installed, ready or not: list, info NAME"),
+    "plugins": ("scarce.cli.plugins:main", "what is installed, ready or not: list, info NAME; new ROLE NAME"),
     "recipes": ("scarce.cli.recipes:main", "recipes that can be run by name"),
 }
 """Verb -> ("module:function", help); the function takes the arguments after the verb, returns an exit code or None."""

@@ -1,8 +1,9 @@
-"""`scarce plugins list` and `scarce plugins info NAME`."""
+"""`scarce plugins list`, `scarce plugins info NAME` and `scarce plugins new ROLE NAME`."""
 
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 from textwrap import indent
 from typing import Any
 
@@ -14,18 +15,23 @@ SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "min_length": "length �
 
 
 def main(argv: list[str]) -> None:
-    """Run `plugins list [--role ROLE] [--json]` (the default) or `plugins info NAME [--role ROLE] [--json]`."""
-    arguments = parser("plugins", "What is installed, ready or not.", "--json")
-    arguments.add_argument("action", nargs="?", choices=("list", "info"), default="list")
-    arguments.add_argument("name", nargs="?", help="info: a component or a distribution")
+    """Run `plugins list [--role ROLE] [--json]` (the default), `plugins info NAME` or `plugins new ROLE NAME [--out DIR]`."""
+    arguments = parser("plugins", "What is installed, ready or not, and a new plugin to begin with.", "--json")
+    arguments.add_argument("action", nargs="?", choices=("list", "info", "new"), default="list")
+    arguments.add_argument("name", nargs="*", help="info: a component or a distribution; new: a role and a name")
     arguments.add_argument("--role", choices=ROLES, help="only this role")
+    arguments.add_argument("--out", type=Path, metavar="DIR", help="new: the folder to write, ./NAME without")
     asked = arguments.parse_args(argv)
-    if (asked.name is None) == (asked.action == "info"):
-        arguments.error("info needs one NAME" if asked.name is None else "list takes no NAME")
+    wanted = {"list": "no NAME", "info": "one NAME", "new": "a ROLE and a NAME"}
+    if len(asked.name) != list(wanted).index(asked.action):
+        arguments.error(f"{asked.action} takes {wanted[asked.action]}")
     catalogue = read_catalogue()
     rows = [row for row in catalogue.rows if asked.role in (None, row.role)]
-    if asked.action == "info":
-        facts = [{**row.to_json(), **_options(row)} for row in _named(catalogue, rows, asked.name)]
+    if asked.action == "new":
+        role, name = asked.name
+        _new(role, name, asked.out, catalogue, asked.json)
+    elif asked.action == "info":
+        facts = [{**row.to_json(), **_options(row)} for row in named(catalogue, rows, asked.name[0])]
         show(facts, "\n\n".join(map(_text, facts)), as_json=asked.json)
     else:
         ordered = sorted(rows, key=lambda row: [*ROLES, row.role].index(row.role))
@@ -34,7 +40,18 @@ def main(argv: list[str]) -> None:
         show([row.to_json() for row in rows], text, as_json=asked.json)
 
 
-def _named(catalogue: Catalogue, rows: list[Row], name: str) -> list[Row]:
+def _new(role: str, name: str, out: Path | None, catalogue: Catalogue, as_json: bool) -> None:
+    from scarce.tools.new import new_plugin
+
+    folder = new_plugin(role, name, out, catalogue)
+    files = sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
+    steps = [f"pip install -e '{folder}[test]'", f"scarce plugins info {name}", f"scarce doctor {name}", f"pytest {folder}"]
+    lines = [f"wrote {folder}:", *(f"  {file}" for file in files), "next:", *(f"  {step}" for step in steps)]
+    show({"folder": folder, "files": files, "next": steps}, "\n".join(lines), as_json=as_json)
+
+
+def named(catalogue: Catalogue, rows: list[Row], name: str) -> list[Row]:
+    """The rows of a component or distribution; PluginError saying what is near, or which distribution offers it."""
     found = [row for row in rows if name in (row.name, row.distribution)]
     if found:
         return found

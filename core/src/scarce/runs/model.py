@@ -77,7 +77,8 @@ class Model:
         start = "backbone" if path == "backbone" else f"conditions.parts.{path.split('.')[1]}"
         if part and part != "fresh":
             whole = f"{start}.{part}"
-            if not (found := {n: p for n, p in self.base.items() if n == whole or n.startswith(f"{whole}.")}):
+            found: Weights = {n: p for n, p in self.base.items() if n == whole or n.startswith(f"{whole}.")}
+            if not found:
                 parts = ", ".join(name for name, _ in self.target(path).named_children())
                 raise RecipeError(f"'{path}' has no part '{part}' that trains; it has {parts}", hint=f"name {path}, or {path}:PART")
             return found

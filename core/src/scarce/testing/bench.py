@@ -69,8 +69,9 @@ def with_toys(catalogue: Catalogue) -> Catalogue:
     """The catalogue with the kit's own parts in it."""
     rows = []
     for (role, name), (target, provides) in TOYS.items():
+        facts: Any = {"role": role, "name": name, "summary": "a part of the conformance kit"}
         entry = EntryPoint(name, f"scarce.testing.toys:{target}", ROLES[role].group)
-        rows.append(Row(role=role, name=name, provides=provides, distribution="scarce", version="", target=entry.value, entry=entry))
+        rows.append(Row(**facts, provides=provides, distribution="scarce", version="", target=entry.value, entry=entry))
     return Catalogue((*catalogue.rows, *rows))
 
 
@@ -88,6 +89,12 @@ def assembled(catalogue: Catalogue, parts: Sequence[Named]) -> Assembly:
         load_part(made, catalogue, part)
     made.scope.freeze()
     return made
+
+
+def own_data(row: Row, catalogue: Catalogue) -> Data:
+    """The first built-in data set of a modality's own distribution."""
+    mine = [r.name for r in catalogue.rows if r.role == "dataset" and r.distribution == row.distribution]
+    return Data(modality=row.name, source=f"builtin:{mine[0]}" if mine else "kit")
 
 
 @dataclass
@@ -229,9 +236,14 @@ class Bench:
 
     def recipe_of(self, **sections: Any) -> Recipe:
         """The kit's recipe with the component in it, and some sections replaced."""
-        data = {"modality": self.data.modality, "source": "kit", "target": self.data.target, "options": dict(self.data.options)}
+        data = {
+            "modality": self.data.modality,
+            "source": "kit" if not isinstance(self.data.source, str) else self.data.source,
+            "target": self.data.target,
+            "options": dict(self.data.options),
+        }
         prompt = {"generate": {**GENERATE, **({"prompt": self.data.style} if self.data.style else {})}}
-        raw: dict[str, Any] = {"data": data, "backbone": {"name": "kit-net"}, "conditioner": [{"name": "label", "width": 8}]}
+        raw: dict[str, Any] = {"data": data, "backbone": {"name": "kit-net"}, "conditioner": [{"name": "label", "width": 16}]}
         mine = {"name": self.row.name, **self.options}
         if self.row.role in (*PARTS, "lifecycle"):
             raw |= {self.row.role: mine if self.row.role == "backbone" else [mine]}

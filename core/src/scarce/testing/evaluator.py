@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -30,11 +31,14 @@ class Told(TrainedGenerator):
     def __init__(self, inner: TrainedGenerator, records: Any, prompts: Sequence[Prompt] | None) -> None:
         super().__init__(model=inner.model, process=inner.process, codec=inner.codec, options=inner.options, runtime=inner.runtime)
         self.records = records
-        self.place = {} if prompts is None else {_key(prompt): i for i, prompt in enumerate(prompts)}
+        self.places: dict[tuple[str, str], list[int]] = {}
+        for i, prompt in enumerate(prompts or ()):
+            self.places.setdefault(_key(prompt), []).append(i)
 
     def sample(self, prompts: Sequence[Prompt], *, seed: int, known: Any = None) -> Any:
-        """One record per prompt."""
-        rows = [self.place.get(_key(prompt), i % len(self.records)) for i, prompt in enumerate(prompts)]
+        """One record per prompt, those of a prompt in turn."""
+        turns = {key: cycle(rows) for key, rows in self.places.items()}
+        rows = [next(turns[_key(p)]) if _key(p) in turns else i % len(self.records) for i, p in enumerate(prompts)]
         return take(self.records, rows)
 
 
@@ -116,7 +120,10 @@ def answers(bench: Bench) -> None:
     metrics, figures = measure(bench, context(bench, bench.dataset, bench.twin, good=True))
     if not metrics and not figures:
         raise Fatal("it measures nothing and draws nothing")
-    check_metrics(metrics)
+    try:
+        check_metrics(metrics)
+    except Flaw as flaw:
+        raise Fatal(str(flaw)) from flaw
     if broken := [m for m in metrics if m.error and m.source == "synthetic"]:
         raise Fatal(f"{broken[0].name} can't be measured: {broken[0].error}")
 

@@ -13,7 +13,7 @@ import torch
 
 from scarce.catalogue import GLOSSARY, ROLES, Catalogue, Row, read_catalogue
 from scarce.errors import PluginError, did_you_mean
-from scarce.testing.bench import Bench, Data, toy_data, with_toys
+from scarce.testing.bench import Bench, Data, own_data, toy_data, with_toys
 from scarce.testing.general import BEFORE, Check
 from scarce.testing.report import Fatal, Flaw, Outcome, Report, Result, Skip
 
@@ -56,7 +56,7 @@ def check_component(
             raise PluginError(f"{role} '{name}' has no check '{check}'{did_you_mean(check, checks)}; there are {', '.join(checks)}")
     threads = torch.get_num_threads()
     with tempfile.TemporaryDirectory(prefix="scarce-kit-") as folder:
-        used = data or (Data(modality=name) if role == "modality" else toy_data(row))
+        used = data or (own_data(row, catalogue) if role == "modality" else toy_data(row))
         bench = Bench(row, catalogue, options or {}, used, Path(folder), recipe or {}, tolerance)
         try:
             outcomes = _run(checks, bench, known)

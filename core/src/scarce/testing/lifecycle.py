@@ -25,7 +25,7 @@ def answers(bench: Bench) -> None:
     scope = bench.scope()
     for event in EVENTS:
         if scope.has(bench.path, event):
-            for facts in (FACTS[event], {}):
+            for facts in ({**FACTS[event]}, {}):
                 getattr(_instance(bench), event)(ctx=Event(folder=bench.folder, step=10, facts=facts))
 
 
@@ -65,7 +65,7 @@ def work(bench: Bench) -> Worked:
     folder: Path = bench.folder
     for event in EVENTS:
         if made.scope.has(bench.path, event):
-            getattr(made.loaded[bench.path].instance, event)(ctx=Event(folder=folder, step=1, facts=FACTS[event]))
+            getattr(made.loaded[bench.path].instance, event)(ctx=Event(folder=folder, step=1, facts={**FACTS[event]}))
     return Worked(held=[made.loaded[bench.path].instance], result=None)
 
 

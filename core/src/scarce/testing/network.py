@@ -72,7 +72,7 @@ def differ(a: State, b: State) -> bool:
 def called_linears(module: nn.Module, run: Callable[[], object], within: str = "") -> list[str]:
     """Linear layers that are called while `run()` goes on, by name; within: only those below modules of such a class or name."""
     called: list[str] = []
-    inside = [n for n, m in module.named_modules() if within in type(m).__name__.lower() or within in n.lower()]
+    inside = [n for n, m in module.named_modules() if n and within in f"{type(m).__name__} {n}".lower()] if within else [""]
     handles = [
         part.register_forward_hook(lambda m, i, o, name=name: called.append(name))
         for name, part in module.named_modules()

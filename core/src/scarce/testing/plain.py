@@ -10,7 +10,7 @@ from typing import Any
 
 from scarce.catalogue import Catalogue
 from scarce.contract import ExportContext, Prompt
-from scarce.errors import ScarceError
+from scarce.errors import PluginError, ScarceError
 from scarce.host import load_target
 from scarce.runs.opening import open_generator
 from scarce.runs.recipe import find_recipe, resolve
@@ -53,11 +53,15 @@ def dataset_loads(bench: Bench) -> None:
         other = Bench(mine[0] if mine else bench.row, bench.catalogue, data.options, given, bench.folder)
         found = other.loaded
     except ScarceError as error:
-        if "pip install" in error.hint:
-            raise Skip(f"{error.message}: try {error.hint}") from error
-        raise
+        raise (_absent(error) or error) from error
     if len(found) == 0 or len(set(found.ids.tolist())) != len(found):
         raise Flaw(f"it is read as {len(found)} records, with {len(set(found.ids.tolist()))} different ids")
+
+
+def _absent(error: ScarceError) -> Skip | None:
+    """A reason to skip, where a distribution is missing that an install line brings."""
+    missing = isinstance(error, PluginError) and error.hint.startswith("pip install")
+    return Skip(f"{error.message}: try {error.hint}") if missing else None
 
 
 def recipe_answers(bench: Bench) -> None:
@@ -93,9 +97,7 @@ def generator_answers(bench: Bench) -> None:
     try:
         generator, _, _ = open_generator(folder, bench.catalogue)
     except ScarceError as error:
-        if "pip install" in error.hint:
-            raise Skip(f"{error.message}: try {error.hint}") from error
-        raise
+        raise (_absent(error) or error) from error
     generator.options = generator.options.model_copy(update={"steps": 2, "guidance": 1.0})
     classes = generator.classes
     asked = [Prompt(label=classes[0] if classes else None, text=str(classes[0]) if classes else "something")] * 2

@@ -30,7 +30,7 @@ def _feed(digest: Any, value: Any) -> None:
     elif isinstance(value, np.ndarray) and value.dtype != object:
         digest.update(f"{value.dtype}{value.shape}".encode() + np.ascontiguousarray(value).tobytes())
     elif isinstance(value, Mapping):
-        for key in value:
+        for key in sorted(value, key=str):  # files of tensors are read back in any order
             _feed(digest, key)
             _feed(digest, value[key])
     elif isinstance(value, list | tuple | np.ndarray):

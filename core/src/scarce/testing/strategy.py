@@ -56,7 +56,7 @@ def plain_plan(bench: Bench) -> None:
 
 
 def predecessor(bench: Bench) -> None:
-    """It builds on the plan of the strategy before it: nothing of that is lost without an error that names both."""
+    """It builds on the plan of the strategy before it: nothing of that is lost without a PlanError that names it."""
     made = bench.ready()
     model, recipe = made.made.model, made.job.recipe
     rows, row = torch.from_numpy(bench.dataset.rows("train")), bench.row
@@ -65,11 +65,11 @@ def predecessor(bench: Bench) -> None:
     scope.register("strategy.1", made.assembly.loaded[bench.path].instance, "strategy", row)
     scope.freeze()
     plan = default_plan(recipe.train, model.targets, len(rows))
-    facts = {"data": bench.x0[rows], "space": bench.codec.space, "modules": {path: model.target(path) for path in model.targets}}
+    modules = {path: model.target(path) for path in model.targets}
     try:
-        out = fold(plan, scope, bench.dataset, model.targets, **facts)
+        out = fold(plan, scope, bench.dataset, model.targets, data=bench.x0[rows], space=bench.codec.space, modules=modules)
     except PlanError as error:
-        if "strategy.0" in error.message and "strategy.1" in error.message:
+        if "strategy.1" in error.message:
             return
         raise
     for leaf in out.leaves():

@@ -43,7 +43,7 @@ from scarce.files import read_json, write_json
 CLASSES = ("left", "right")
 COLOURS = ("red", "green", "blue")
 LONGEST, SIDE = 8, 16
-WIDTH = 24
+WIDTH, LIFT = 24, 32
 
 
 def vectors(n: int, seed: int = 0) -> pd.DataFrame:
@@ -180,8 +180,8 @@ class _Toy(ModalitySpec):
 
     @hookimpl
     def modality_load(self, ctx: LoadContext) -> Dataset:
-        """A DataFrame as it is, else 96 records that are always the same."""
-        records = ctx.source if isinstance(ctx.source, pd.DataFrame) else RECORDS[self.layout](96, 0)
+        """A DataFrame as it is, or what a built-in data set gives; else 96 records that are always the same."""
+        records = ctx.source if isinstance(ctx.source, pd.DataFrame) else ctx.builtin() if ctx.builtin else RECORDS[self.layout](96, 0)
         target = _objects(list(records["side"]))
         keys = [hashlib.sha256(f"{i}".encode()).hexdigest()[:12] for i in range(len(records))]
         ids, n = np.array(keys), len(records)
@@ -247,29 +247,37 @@ class Pictures(_Toy):
 class ToyNet(nn.Module):
     """A network for any space: per position a layer on channels, time, condition and the mean of all positions."""
 
+    lift: Tensor
+    drop: Tensor
+    periods: Tensor
+
     def __init__(self, *, space: Space, condition_width: int) -> None:
         super().__init__()
         self.space, self.levels = space, sum(space.levels)
-        features = space.width + self.levels
-        self.inward = nn.Linear(features, WIDTH)
-        self.time = nn.Linear(2, WIDTH)
+        features, random = space.width + self.levels, torch.Generator().manual_seed(0)
+        self.inward = nn.Linear(LIFT, WIDTH)
+        self.time = nn.Linear(LIFT, WIDTH)
         self.pooled = nn.Linear(condition_width, WIDTH)
         self.tokens = nn.Linear(condition_width, WIDTH)
         self.body = nn.Linear(WIDTH, WIDTH)
-        self.outward = nn.Linear(WIDTH, features)
+        self.outward = nn.Linear(WIDTH, LIFT)
+        # Fixed maps between features and layers that are wide enough for an adapter of any usual rank.
+        self.register_buffer("lift", torch.randn(features, LIFT, generator=random) / features**0.5, persistent=False)
+        self.register_buffer("drop", torch.randn(LIFT, features, generator=random) / LIFT**0.5, persistent=False)
+        self.register_buffer("periods", torch.logspace(0, -2, LIFT // 2), persistent=False)
 
     def forward(self, x_t: State, t: Tensor, condition: Condition, mask: Tensor | None = None) -> State:
         """num like x_t.num, cat: [b, ..., sum K] logits."""
         rows = self._rows(x_t)
         exists = torch.ones_like(rows[..., :1]) if mask is None else mask.flatten(1).unsqueeze(-1).to(rows)
-        angle = t.to(rows)[:, None] / 10
+        angle = t.to(rows)[:, None] * self.periods
         heard = condition.mask.unsqueeze(-1).to(rows)
         tokens = (self.tokens(condition.tokens) * heard).sum(1) / heard.sum(1).clamp(min=1)
         told = self.time(torch.cat([angle.sin(), angle.cos()], 1)) + tokens
         told = told if condition.pooled is None else told + self.pooled(condition.pooled)
-        h = self.inward(rows)
+        h = self.inward(rows @ self.lift)
         h = h + told.unsqueeze(1) + (h * exists).sum(1, keepdim=True) / exists.sum(1, keepdim=True).clamp(min=1)
-        out = self.outward(h + self.body(F.silu(h)))
+        out = self.outward(h + self.body(F.silu(h))) @ self.drop
         num, cat = out.split([self.space.width, self.levels], -1)
         shape = x_t.num.shape
         if self.space.layout == "image":

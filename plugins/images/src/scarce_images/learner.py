@@ -187,7 +187,7 @@ class Trained(PictureLearner):
 
         self._train(nn.ModuleList([network, supervision]), loss, pool, o, label)
         # The averaged weights have never seen a batch: their statistics are those of the training pictures.
-        with torch.no_grad():
+        with torch.no_grad(), self.ctx.runtime.seeded(f"{label}.statistics"):  # dropout draws here too
             update_bn(x[torch.arange(max(2, len(x))) % len(x)].tensor_split(1 + len(x) // BATCH), network)
         self.fitted = network.eval().requires_grad_(False)
 

@@ -50,8 +50,11 @@ class Controllability(EvaluatorSpec):
             errors = {name: _mae(asked[name], got[name], shuffled[name]) for name in names}
             ratios = [errors[n] / shuffled[n] for n in names if shuffled[n] > 0]
             together = [_correlation(asked[n], got[n]) for n in names if shuffled[n] > 0]
-            out.append(made(name="control_error", value=float(np.mean(ratios)), direction="lower", floor=0.0, ceiling=1.0))
-            out.append(made(name="control_correlation", value=float(np.mean(together)), direction="higher", floor=1.0, ceiling=0.0))
+            if ratios:
+                out.append(made(name="control_error", value=float(np.mean(ratios)), direction="lower", floor=0.0, ceiling=1.0))
+                out.append(made(name="control_correlation", value=float(np.mean(together)), direction="higher", floor=1.0, ceiling=0.0))
+            else:
+                out.append(made(name="control_error", value=math.nan, error="too few test records: shuffled they answer as before"))
             out += [made(name=f"mae_{n}", value=errors[n], direction="lower", floor=0.0, ceiling=shuffled[n]) for n in names]
         self._seen = {n: (asked[n], measured["synthetic"][n]) for n in names}
         return out

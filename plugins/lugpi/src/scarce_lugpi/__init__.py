@@ -1,0 +1,1 @@
+"""Generated privileged information, for scarce."""

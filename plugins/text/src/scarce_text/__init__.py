@@ -1,0 +1,1 @@
+"""Texts for scarce: modality, captions, a learner on pretrained encoders, and an evaluator."""
