@@ -322,6 +322,16 @@ def galot_part(old: str) -> str:
     return table(head, cells)
 
 
+def datadream_part(old: str) -> str:
+    """Distance, labels and accuracy, as `make bench ONLY=datadream` kept them."""
+    rows = [r for r in measured("datadream") if "labels before" in r]
+    cells = []
+    for r in rows:
+        moved = [f"{r[f'{n} before']:.2e} → {r[f'{n} after']:.2e}" for n in ("fréchet", "kernel")]
+        cells.append((r["what"], *moved, f"{r['labels before']:.3f} → {r['labels after']:.3f}", f"{r['nearly copies']:.3f}"))
+    return table(("style", "Fréchet distance", "kernel distance", "labels right", "nearly copies of shots"), cells)
+
+
 PARTS: dict[str, dict[str, Callable[[str], str]]] = {
     "README.md": {"distributions": distributions_part},
     "core/README.md": {"components": components_part("scarce")},
@@ -335,6 +345,7 @@ PARTS: dict[str, dict[str, Callable[[str], str]]] = {
     "plugins/tiny-t2i/README.md": {"components": components_part("scarce-tiny-t2i")},
     "plugins/text2data/README.md": {"components": components_part("scarce-text2data")},
     "plugins/text/README.md": {"components": components_part("scarce-text")},
+    "docs/datadream.md": {"datadream": datadream_part},
     "docs/galot.md": {"measured": galot_part},
     "docs/text2data.md": {"measured": text2data_part, "sweep": text2data_sweep_part},
     "docs/tldr.md": {"measured": tldr_part, "parts": suite_part("suite"), "weights": suite_part("weights"), "priors": priors_part},
