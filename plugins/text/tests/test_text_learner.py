@@ -9,7 +9,7 @@ from scarce.contract import Guidance, take
 from scarce.errors import DataError, RecipeError, RunError
 from scarce_text import encoder as reading
 from scarce_text.encoder import load_encoder
-from scarce_text.network import blocks, trainable, tuned
+from scarce_text.network import blocks, tuned
 
 TUNES = ("frozen", "last", "lora", "full")
 
@@ -83,7 +83,8 @@ def test_what_trains_is_what_was_asked_and_the_shared_encoder_stays_as_it_was(ki
     before = {n: p.clone() for n, p in shared.network.named_parameters()}
     counts = {}
     for tune, more in (("last", {"last": 1}), ("lora", {"rank": 2}), ("full", {})):
-        counts[tune] = trainable(tuned(shared, learner.options.model_copy(update={"tune": tune, **more})))
+        made = tuned(shared, learner.options.model_copy(update={"tune": tune, **more}))
+        counts[tune] = sum(p.numel() for p in made.parameters() if p.requires_grad)
         kit.built(data, runtime, encoders[kind], tune=tune, steps=2, **more).fit([kit.part(data)])
     assert counts["full"] == sum(p.numel() for p in before.values())
     assert counts["last"] == sum(p.numel() for p in blocks(shared.network)[-1].parameters())

@@ -7,6 +7,7 @@ import pytest
 
 import scarce
 from scarce.catalogue import read_catalogue
+from scarce.cli.app import main
 from scarce.contract import LoadContext
 from scarce.errors import CapabilityError, RecipeError
 from scarce.runs.recipe import find_recipe, resolve
@@ -96,6 +97,12 @@ def test_a_strategy_on_texts_is_refused():
     with pytest.raises((CapabilityError, RecipeError)) as found:
         scarce.run("text/reviews", preset="test", set={"strategy": "lora"}, quiet=True)
     assert "strategy" in found.value.message
+
+
+def test_nothing_is_planned_where_nothing_is_generated(kit, tmp_path, encoders, capsys):
+    asked = ["plan", "text/reviews", "--data", mine(kit, tmp_path), "--set", "data.target=kind", "--set", "needs=[]"]
+    assert main(asked) == 2
+    assert "only learns from its data" in capsys.readouterr().err
 
 
 def test_the_presets_are_what_their_comments_say():

@@ -30,6 +30,8 @@ def main(argv: list[str]) -> None:
     assembly = assemble(recipe, catalogue, name="data")
     dataset = load_data(recipe, assembly, catalogue)
     runtime = SharedRuntime(seed=recipe.seed, options=recipe.runtime)
+    if not recipe.generates:
+        raise RecipeError("nothing is planned: the recipe has no generator, and only learns from its data", hint="scarce run RECIPE")
     with TemporaryDirectory() as folder:
         codec = make_codec(dataset, assembly, recipe, Path(folder), codec_parent(recipe, catalogue))
         if (recipe.generator.source is not None or recipe.generator.given) and not recipe.strategy:

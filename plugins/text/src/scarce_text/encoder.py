@@ -132,9 +132,9 @@ class Reader:
             )
         return [out[key] for key in keys]
 
-    def pooled(self, records: pd.DataFrame, *, states: bool = False) -> Tensor:
+    def pooled(self, records: pd.DataFrame) -> Tensor:
         """[n, d] mean states of records, on the CPU."""
-        found = [said.pooled for said in self.read(records, states=states)]
+        found = [said.pooled for said in self.read(records, states=False)]
         return torch.stack(found) if found else torch.zeros(0, self.encoder.width)
 
     def _batch(self, pairs: Sequence[tuple[str, str]]) -> tuple[list[Said], int]:

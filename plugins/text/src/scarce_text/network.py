@@ -5,8 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scarce.errors import RecipeError
@@ -91,18 +89,3 @@ def _with_lora(network: nn.Module, rank: int) -> nn.Module:
     targets = [name for name in linear if name.rpartition(".")[2] in ATTENTION] or linear
     out: nn.Module = inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=rank, target_modules=targets), network)
     return out
-
-
-def trainable(module: nn.Module) -> int:
-    """Numbers that train."""
-    return sum(p.numel() for p in module.parameters() if p.requires_grad)
-
-
-def padded(parts: list[dict[str, Tensor]], filler: int) -> dict[str, Tensor]:
-    """Inputs of several calls of a tokenizer as one batch; filler: the token that fills what is empty."""
-    longest = max(part["input_ids"].shape[1] for part in parts)
-
-    def wide(name: str, value: Tensor) -> Tensor:
-        return F.pad(value, (0, longest - value.shape[1]), value=filler if name == "input_ids" else 0)
-
-    return {name: torch.cat([wide(name, part[name]) for part in parts]) for name in parts[0]}
