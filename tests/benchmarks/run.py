@@ -5,7 +5,8 @@ priors (full against standard), tldr (BERT beside the MLP), suite (ranks of TL;D
 pretrained weights beside random ones and the MLP), text2data (the barrier beside other ways to fine-tune on few captions),
 text2data-sweep (its rho, alpha and beta), text_step (what a text adds to a training step), galot (rounds of generative active
 learning beside random generation, and what an ascent step costs), galot-shapes (the same on drawn pictures), tiny-t2i (what the
-packaged generator of emoji can do), datadream (shapes of four unseen styles), lora_step (adapters of a pipeline beside plain peft).
+packaged generator of emoji can do), datadream (shapes of four unseen styles), lora_step (adapters of a pipeline beside plain
+peft), lugpi (students of generated pictures beside baseline and controls on reviews).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ GROUPS: dict[str, tuple[str, dict[str, Any]]] = {
     "weights": ("suite", {"factor": "backbone"}),
     "text2data": ("text2data", {}), "text2data-sweep": ("text2data_sweep", {}), "text_step": ("text_step", {}),
     "datadream": ("datadream", {}), "tiny-t2i": ("tiny_t2i", {}), "lora_step": ("lora_step", {}), "galot": ("galot", {}),
-    "galot-shapes": ("galot", {"data": "shapes", "arms": ("random", "margin")}),
+    "lugpi": ("lugpi", {}), "galot-shapes": ("galot", {"data": "shapes", "arms": ("random", "margin")}),
 }  # fmt: skip
 
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))  # for tiny.py and weights.py, which test files here share
+
 MANIFEST = """
 api = "0.1"
 [[component]]

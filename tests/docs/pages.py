@@ -60,7 +60,7 @@ def type_name(annotation: Any, limits: str = "") -> str:
 def limits_of(info: Any) -> str:
     """The bounds of a field, such as " ≥ 1, < 2"."""
     found = []
-    for mark in info.metadata:
+    for mark in getattr(info, "metadata", ()):  # `Part` is a mark without limits
         for key, sign in SIGNS.items():
             value = getattr(mark, key, None)
             if value is not None:
@@ -345,6 +345,7 @@ PARTS: dict[str, dict[str, Callable[[str], str]]] = {
     "plugins/tiny-t2i/README.md": {"components": components_part("scarce-tiny-t2i")},
     "plugins/text2data/README.md": {"components": components_part("scarce-text2data")},
     "plugins/text/README.md": {"components": components_part("scarce-text")},
+    "plugins/lugpi/README.md": {"components": components_part("scarce-lugpi")},
     "docs/datadream.md": {"datadream": datadream_part},
     "docs/galot.md": {"measured": galot_part},
     "docs/text2data.md": {"measured": text2data_part, "sweep": text2data_sweep_part},

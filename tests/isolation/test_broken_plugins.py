@@ -6,11 +6,23 @@ import json
 
 import pytest
 
+from scarce.testing.toys import vectors
+
 CRASHES = {
     "acme-import": "import a_module_nobody_has",
     "acme-exit": "raise SystemExit(7)",
     "acme-assert": "assert False, 'broken on purpose'",
     "acme-interrupt": "raise KeyboardInterrupt",
+    "acme-library": "import ctypes\nctypes.CDLL('libacme-not-there.so.7')",
+    "acme-native": "from acme_native import _native",
+}
+CAUSES = {
+    "acme-import": "ModuleNotFoundError: No module named 'a_module_nobody_has'",
+    "acme-exit": "SystemExit: 7",
+    "acme-assert": "AssertionError: broken on purpose",
+    "acme-interrupt": "KeyboardInterrupt",
+    "acme-library": "OSError: libacme-not-there.so.7: cannot open shared object file",
+    "acme-native": "ImportError: ",
 }
 HEAVY = ("numpy", "pydantic", "torch", "pluggy", "stevedore", "pandas", "sklearn")
 GOOD = """
@@ -24,6 +36,14 @@ class Wrong:
     @hookimpl
     def acquisition_score(self, ctx):
         return "high"
+class Raising:
+    @hookimpl
+    def evaluator_measure(self, ctx):
+        raise ZeroDivisionError("judged by nothing")
+class Listing:
+    @hookimpl
+    def evaluator_measure(self, ctx):
+        return {"accuracy": 1.0}
 class Watch:
     @hookimpl
     def run_started(self, ctx):
@@ -39,15 +59,26 @@ def crowded(site, component):
         entries = {"scarce.acquisitions": {name: f"{package}.score:Score"}, "scarce.commands": {name: f"{package}.verb:main"}}
         manifest = component("acquisition", name)
         site.install(name, entries=entries, manifest=manifest, files={"score.py": crash, "verb.py": crash, "__init__.py": crash})
+    for library in ("_native.abi3.so", "_native.so"):
+        (site.folder / "acme_native" / library).write_text("no library")
     for name in ("acme-twin-a", "acme-twin-b"):
-        entries = {"scarce.acquisitions": {"twin": f"{name.replace('-', '_')}:T"}}
-        site.install(name, entries=entries, manifest=component("acquisition", "twin"))
+        entries = {"scarce.acquisitions": {"twin": f"{name.replace('-', '_')}.score:Good"}}
+        site.install(name, entries=entries, manifest=component("acquisition", "twin"), files={"score.py": GOOD})
+    role = component("acquisiton", "role")
+    site.install("acme-role", entries={"scarce.acquisitions": {"role": "acme_role:T"}}, manifest=role)
+    site.install("acme-bare", entries={"scarce.acquisitions": {"bare": "acme_bare:T"}})
+    (site.folder / "acme_gone-3.2.dist-info").mkdir()
+    (site.folder / "acme_gone-3.2.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-gone\nVersion: 3.2\n")
+    gone = "[scarce.plugins]\nacme-gone = acme_gone:plugin.toml\n[scarce.acquisitions]\ngone = acme_gone:T\n"
+    (site.folder / "acme_gone-3.2.dist-info" / "entry_points.txt").write_text(gone)
     site.install("acme-toml", entries={"scarce.acquisitions": {"toml": "acme_toml:T"}}, manifest="api = [")
     newer = component("acquisition", "newer", api="0.9")
     site.install("acme-newer", entries={"scarce.acquisitions": {"newer": "acme_newer:T"}}, manifest=newer)
     manifest = component("acquisition", "acme-good") + '[[component]]\nrole = "acquisition"\nname = "acme-wrong"\n'
     manifest += '[[component]]\nrole = "lifecycle"\nname = "acme-watch"\n'
+    manifest += "".join(f'[[component]]\nrole = "evaluator"\nname = "acme-{name}"\n' for name in ("raising", "listing"))
     entries = {
+        "scarce.evaluators": {"acme-raising": "acme_good.score:Raising", "acme-listing": "acme_good.score:Listing"},
         "scarce.acquisitions": {"acme-good": "acme_good.score:Good", "acme-wrong": "acme_good.score:Wrong"},
         "scarce.lifecycle": {"acme-watch": "acme_good.score:Watch"},
         "scarce.commands": {"acme-hello": "acme_good.verb:main", "plugins": "acme_good.verb:main"},
@@ -67,13 +98,14 @@ def test_listing_shows_every_state_and_the_rest_stays_ready(crowded):
     mine = {key: row for key, row in rows.items() if not row["distribution"].startswith("scarce-")}
     states = {name: row["status"] for (role, name), row in mine.items() if role == "acquisition"}
     assert states == {
-        "acme-import": "ready", "acme-exit": "blocked", "acme-assert": "ready", "acme-interrupt": "ready",
-        "toml": "malformed", "newer": "incompatible", "acme-good": "ready", "acme-wrong": "ready",
+        "acme-import": "ready", "acme-exit": "blocked", "acme-assert": "ready", "acme-interrupt": "ready", "acme-library": "ready",
+        "acme-native": "ready", "toml": "malformed", "role": "malformed", "bare": "malformed", "gone": "malformed",
+        "newer": "incompatible", "acme-good": "ready", "acme-wrong": "ready",
     }  # fmt: skip
     assert rows["conditioner", "label"]["status"] == "ready"
     text = crowded.run("-m", "scarce", "plugins", "list").stdout
     assert text.count("claimed by acme-twin-a 1.0 and by acme-twin-b 1.0") == 2
-    for name in (*CRASHES, "acme-good", "acme-toml", "acme-newer"):
+    for name in (*CRASHES, "acme-good", "acme-toml", "acme-newer", "acme-role", "acme-bare", "acme-gone"):
         assert name in text
 
 
@@ -88,22 +120,36 @@ for name in sys.argv[1:]:
         build(load_options(catalogue, "acquisition", name, {}, "acquisition"))
         print(name, "loaded")
     except ScarceError as err:
-        print(name, "refused:", err.message)
+        print(name, "refused:", err.message, "TRY", err.hint)
 print(sorted(module for module in sys.modules if module.startswith("acme")))
 """
 
 
-def test_each_bad_one_asked_for_by_name_is_one_clear_error_and_the_good_one_loads(crowded):
-    done = crowded.run("-c", LOAD, *CRASHES, "twin", "toml", "newer", "acme-good")
+def test_each_bad_one_asked_for_by_name_is_one_clear_error_with_a_remedy_and_the_good_one_loads(crowded):
+    done = crowded.run("-c", LOAD, *CRASHES, "twin", "toml", "role", "bare", "gone", "newer", "acme-good")
     assert done.returncode == 0, done.stderr
     said = dict(line.split(" ", 1) for line in done.stdout.splitlines()[:-1])
-    for name, cause in zip(CRASHES, ("ModuleNotFoundError", "SystemExit", "broken on purpose", "KeyboardInterrupt"), strict=True):
-        assert said[name].startswith(f"refused: acquisition '{name}' of {name} 1.0 can't be imported from {name.replace('-', '_')}.score")
-        assert cause in said[name]
-    assert "acme-twin-a 1.0 and by acme-twin-b 1.0" in said["twin"]
-    assert "can't be read" in said["toml"]
-    assert "needs API 0.9, core has 0.1" in said["newer"]
+    for name, cause in CAUSES.items():
+        target = f"{name.replace('-', '_')}.score:Score"
+        assert said[name].startswith(f"refused: acquisition '{name}' of {name} 1.0 can't be imported from {target}: {cause}")
+        remedy = said[name].partition(" TRY ")[2]
+        assert f"SCARCE_BLOCK={name} leaves it out" in remedy or f"pip install --upgrade {name}" in remedy
+    for name, parts in {
+        "twin": ("acme-twin-a 1.0 and by acme-twin-b 1.0", "SCARCE_BLOCK=acme-twin-b"),
+        "toml": ("acme-toml 1.0: plugin.toml can't be read", "pip install --upgrade acme-toml"),
+        "role": ("acme-role 1.0: plugin.toml: component 0: unknown role 'acquisiton' (did you mean 'acquisition'?)", "acme-role"),
+        "bare": ("acme-bare 1.0: it must have one 'scarce.plugins' entry point, not 0", "pip install --upgrade acme-bare"),
+        "gone": ("acme-gone 3.2: 'acme_gone:plugin.toml': package 'acme_gone' is not there", "pip install --upgrade acme-gone"),
+        "newer": ("acme-newer 1.0: it needs API 0.9, core has 0.1", "pip install --upgrade scarce acme-newer"),
+    }.items():
+        for words in parts:
+            assert words in said[name], name
     assert said["acme-good"] == "loaded"
+
+
+def test_the_remedy_for_one_name_twice_leaves_one(crowded):
+    done = crowded.run("-c", LOAD, "twin", SCARCE_BLOCK="acme-twin-b")
+    assert done.stdout.startswith("twin loaded"), done.stdout
 
 
 def test_blocked_before_import(crowded):
@@ -145,6 +191,55 @@ def test_a_raising_observer_is_muted_and_a_wrong_result_names_its_plugin(crowded
     assert "'acme-wrong' of acme-good 1.0 (at acquisition.1): hook acquisition_score must return Tensor" in done.stdout
 
 
+RECIPE = """
+[data]
+modality = "tabular"
+target = "side"
+[backbone]
+name = "mlp"
+width = 8
+layers = 1
+[diffusion]
+steps = 20
+[train]
+steps = 3
+[generate]
+steps = 2
+count = 20
+[runtime]
+threads = 1
+[[evaluator]]
+name = "acme-raising"
+[[evaluator]]
+name = "acme-listing"
+[[evaluator]]
+name = "diversity"
+[[lifecycle]]
+name = "acme-watch"
+"""
+
+
+def test_a_run_among_all_of_them_keeps_what_works_and_says_what_did_not(crowded):
+    (crowded.folder / "r.toml").write_text(RECIPE)
+    vectors(60).to_csv(crowded.folder / "my.csv", index=False)
+    out = crowded.folder / "out"
+    done = crowded.run("-m", "scarce", "run", str(crowded.folder / "r.toml"), "--data", str(crowded.folder / "my.csv"), "--set",
+                       "data.target=side", "--out", str(out), "--quiet")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads((out / "metrics.json").read_text())["metrics"]
+    errors = {m["evaluator"]: m["error"] for m in metrics if m["error"]}
+    assert set(errors) == {"evaluator.0", "evaluator.1"}
+    assert errors["evaluator.0"].startswith("evaluator 'acme-raising' of acme-good 1.0 (at evaluator.0): hook evaluator_measure failed")
+    assert "ZeroDivisionError: judged by nothing" in errors["evaluator.0"]
+    assert "must return list" in errors["evaluator.1"]
+    assert "it returned dict" in errors["evaluator.1"]
+    assert any(m["evaluator"] == "evaluator.2" and m["source"] == "synthetic" for m in metrics)
+    assert done.stderr.count("observer fell over") == 1
+    assert "lifecycle 'acme-watch' of acme-good 1.0" in done.stderr
+    used = {part["distribution"] for part in json.loads((out / "plugins.lock.json").read_text())["parts"]}
+    assert used == {"scarce", "scarce-tabular", "acme-good"}
+
+
 def test_third_party_verbs_run_only_when_typed_and_never_hide_ours(crowded):
     done = crowded.run("-m", "scarce", "acme-hello", "a", "b")
     assert (done.returncode, done.stdout) == (3, "hello a b\n")
@@ -173,7 +268,7 @@ def test_info_shows_everything_and_unknown_names_are_plain_errors(crowded):
     for part in ("evaluator privacy", "scarce.parts.privacy:Privacy", "codec:vectors", "nearest", "int ≥ 0", "5"):
         assert part in done.stdout
     assert "claimed by" in crowded.run("-m", "scarce", "plugins", "info", "twin").stdout
-    for asked, said in (("privcy", "did you mean 'privacy'"), ("lugpi", "pip install scarce-lugpi")):
+    for asked, said in (("privcy", "did you mean 'privacy'"), ("motion", "pip install scarce-motion")):
         wrong = crowded.run("-m", "scarce", "plugins", "info", asked)
         assert wrong.returncode == 2
         assert wrong.stderr.startswith("error: ")
@@ -194,3 +289,17 @@ def test_listing_verbs_import_nothing_heavy_and_no_plugin(crowded, verb):
     loaded = {name.partition(".")[0] for name in done.stdout.partition("LOADED")[2].split()}
     assert not loaded & {*HEAVY, "scarce_tabular"}
     assert not any(name.startswith("acme") for name in loaded)
+
+
+def test_listing_twenty_distributions_imports_none_of_them(site, component):
+    for i in range(20):
+        name = f"acme-part-{i}"
+        entries = {"scarce.evaluators": {name: f"{name.replace('-', '_')}.judge:Judge"}}
+        files = {"judge.py": "raise AssertionError('nobody asked')", "__init__.py": "raise AssertionError('nobody asked')"}
+        site.install(name, entries=entries, manifest=component("evaluator", name), files=files)
+    code = "import sys; from scarce.cli.app import main; code = main(['plugins', 'list']); print('LOADED', *sys.modules); sys.exit(code)"
+    done = site.run("-c", code)
+    assert done.returncode == 0, done.stderr
+    table, _, loaded = done.stdout.partition("LOADED")
+    assert sum(f"acme-part-{i} " in table for i in range(20)) == 20
+    assert not {name.partition(".")[0] for name in loaded.split()} & {*HEAVY, *(f"acme_part_{i}" for i in range(20)), "scarce_tabular"}

@@ -106,8 +106,8 @@ def test_a_teacher_learns_from_the_view_and_is_lost_without_it(layers):
     options = Options(layers=layers, width=8, heads=2, steps=100, rate=0.01)
     model = train_teacher(lesson, torch.arange(lesson.trained), options, runtime, "t", 0)
     held, truth = lesson.validation, lesson.codes[lesson.trained :].numpy()
-    assert (ask(model, lesson, held).probabilities.argmax(1) == truth).mean() > 0.9
-    assert (ask(model, lesson, held, blind=True).probabilities.argmax(1) == truth).mean() < 0.8
+    assert (ask(model, lesson, held).probabilities.argmax(1) == truth).mean() >= 0.85
+    assert (ask(model, lesson, held, blind=True).probabilities.argmax(1) == truth).mean() <= 0.7
     gate = ask(model, lesson, held).gate
     assert ((gate > 0) & (gate < 1)).all()
 

@@ -5,6 +5,6 @@ from scarce.testing.toys import sequences
 
 test_conformance = components(
     "scarce-timeseries",
-    {"learner conv": Case(options={"steps": 40, "channels": 16}), "evaluator discriminative": Case(options={"steps": 40})},
+    {"learner conv": Case(options={"steps": 40, "channels": 16}), "evaluator discriminative": Case(options={"steps": 20, "channels": 8})},
     data=Data(modality="timeseries", source=sequences(96), target="side", style="exact"),
 )

@@ -22,7 +22,8 @@ class Margin(Frozen):
     def sentence(self) -> str:
         """ "accuracy gained over the baseline: +0.012 [-0.003, +0.027], 5 seeds: no evidence"."""
         interval = "" if self.found.low is None else f" [{self.found.low:+.3f}, {self.found.high:+.3f}]"
-        return f"{label(self.name)} over {self.over}: {self.found.mean:+.3f}{interval}, {self.found.n} seeds: {self.found.verdict}"
+        seeds = f"{self.found.n} seed{'s' * (self.found.n != 1)}"
+        return f"{label(self.name)} over {self.over}: {self.found.mean:+.3f}{interval}, {seeds}: {self.found.verdict}"
 
 
 def margins(children: Sequence[Child]) -> list[Margin]:
@@ -56,7 +57,7 @@ def conclusion(children: Sequence[Child]) -> str:
     if not own:
         return ""
     if own[0].found.n < FEWEST_SEEDS:
-        return f"{own[0].found.n} of at least {FEWEST_SEEDS} runs: {TOO_FEW} of {label(own[0].name)}."
+        return f"{own[0].found.n} of at least {FEWEST_SEEDS} runs: {TOO_FEW} whether there is {label(own[0].name)}."
     said = [(words, [m.over for m in own if m.found.verdict == verdict]) for verdict, words in (
         ("better", "evidence of {} over"), ("worse", "evidence of a loss, not of {}, against"), ("no evidence", "no evidence of {} over"),
     )]  # fmt: skip

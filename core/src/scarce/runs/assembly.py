@@ -14,7 +14,7 @@ from scarce.contract.options import nested_parts
 from scarce.errors import CapabilityError, PluginError, RecipeError
 from scarce.host.hooks import Scope
 from scarce.host.loading import Loaded, build, load_options, nested
-from scarce.runs.parents import origin
+from scarce.runs.parents import encoded, origin
 from scarce.runs.sections import Recipe
 
 PARENT_ROLES = ("backbone", "conditioner")
@@ -103,7 +103,7 @@ def check_recipe(recipe: Recipe, catalogue: Catalogue) -> list[Named]:
     """Names, options and capabilities of everything the recipe names, before any component is imported; returns them."""
     check_needs(recipe, catalogue)
     asks = [name for name in ("strategy", "conditioner", "acquisition") if getattr(recipe, name)]
-    only_learns = recipe.data.synthetic or not _encoded(catalogue.find("modality", recipe.data.modality))
+    only_learns = recipe.data.synthetic or not encoded(catalogue.find("modality", recipe.data.modality))
     if not recipe.generates and (asks or recipe.generate.rounds > 1 or not only_learns):
         who = f"a recipe with [{asks[0]}]" if asks else "a recipe"
         raise RecipeError(f"backbone: {who} needs [backbone], or [generator] with from", hint="scarce plugins list")
@@ -150,11 +150,6 @@ def _check_inner(owner: Loaded, inner: Sequence[Named], catalogue: Catalogue) ->
             check([replace(owner.row, provides=(), requires=needs[named.path.rsplit(".", 1)[-1]])], provided, catalogue=catalogue)
         except CapabilityError as error:
             raise CapabilityError(f"{named.path} = '{named.name}': {error.message}", hint=error.hint) from None
-
-
-def _encoded(modality: Row) -> bool:
-    """Whether its records are encoded into a space, so that there is something to denoise."""
-    return any(name.startswith("space:") for name in modality.provides)
 
 
 def row_of(part: Named, recipe: Recipe, catalogue: Catalogue) -> Row:

@@ -12,9 +12,10 @@ from scarce.errors import RunError
 from scarce.files import read_json
 from scarce.runs.assembly import Assembly, assemble
 from scarce.runs.building import build_model, continued, restore_base, restore_process
+from scarce.runs.checkpoints import open_checkpoint
 from scarce.runs.folder import children, read_recipe
 from scarce.runs.generator import TrainedGenerator
-from scarce.runs.parents import codec_parent, parent_folder
+from scarce.runs.parents import codec_parent, is_checkpoint, parent_folder
 from scarce.runs.provenance import record_parent
 from scarce.runs.sections import Recipe
 from scarce.runtime.runtime import SharedRuntime
@@ -78,6 +79,8 @@ def parent_generator(recipe: Recipe, folder: Path, catalogue: Catalogue, runtime
     codec: the run's own, when the parent is of its modality.
     """
     source = recipe.generator.source or ""
+    if is_checkpoint(source):
+        return open_checkpoint(recipe, folder, catalogue, runtime)
     parent = parent_folder(source, catalogue)
     record_parent(folder, source, children(parent)[0])
     same = codec_parent(recipe, catalogue) is not None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scarce.catalogue.catalogue import Catalogue
+from scarce.catalogue.catalogue import Catalogue, Row
 from scarce.contract.options import Named
 from scarce.errors import PluginError, RunError
 from scarce.runs.folder import children, read_recipe
-from scarce.runs.sections import GeneratorSection, Recipe
+from scarce.runs.sections import Data, GeneratorSection, Recipe
 
 HINT = "--set generator.from=run:runs/NAME, generator:NAME (scarce plugins list --role generator), or hub:ORG/NAME of a pipeline"
 OPENS = "opens:diffusers"
@@ -18,22 +18,35 @@ def settled(recipe: Recipe, catalogue: Catalogue) -> Recipe:
     """The recipe in which a checkpoint that `generator.from` names is `[backbone] source` of the component that opens it.
 
     A checkpoint is "hub:ORG/NAME" or a folder with model_index.json; it brings what conditions it, so conditioners of the recipe
-    go. Any other recipe is returned as it is. Raises PluginError when no installed backbone opens such a thing.
+    go. Any other recipe is returned as it is, and so is one whose data nothing generates: its checkpoint makes views. Raises
+    PluginError when no installed backbone opens such a thing.
     """
     source = recipe.generator.source
-    if source is None or not _is_checkpoint(source):
+    if source is None or not is_checkpoint(source) or not encoded(catalogue.find("modality", recipe.data.modality)):
         return recipe
+    own = recipe.backbone
+    able = _openers(source, catalogue)
+    own = own if own is not None and own.name in able else None
+    backbone = Named(**{"name": able[0] if own is None else own.name, **({} if own is None else own.options), "source": source})
+    return recipe.model_copy(update={"generator": GeneratorSection(given=True), "backbone": backbone, "conditioner": ()})
+
+
+def _openers(source: str, catalogue: Catalogue) -> list[str]:
     able = [row.name for row in catalogue.entries("backbones") if row.status == "ready" and OPENS in row.provides]
     if not able:
         known = [dist for dist, parts in catalogue.installable().items() if any(OPENS in part["provides"] for part in parts)]
         hint = f"pip install {known[0]}" if known else "scarce plugins list --role backbone"
         raise PluginError(f"generator.from: no installed backbone opens {source}, a pipeline of diffusers", hint=hint)
-    own = recipe.backbone if recipe.backbone is not None and recipe.backbone.name in able else None
-    backbone = Named(**{"name": able[0] if own is None else own.name, **({} if own is None else own.options), "source": source})
-    return recipe.model_copy(update={"generator": GeneratorSection(given=True), "backbone": backbone, "conditioner": ()})
+    return able
 
 
-def _is_checkpoint(source: str) -> bool:
+def encoded(modality: Row) -> bool:
+    """Whether its records are encoded into a space, so that there is something to denoise."""
+    return any(name.startswith("space:") for name in modality.provides)
+
+
+def is_checkpoint(source: str) -> bool:
+    """Whether it is a pipeline of diffusers, on the hub or in a folder."""
     kind, _, rest = source.partition(":")
     return kind == "hub" or (Path(rest if kind == "path" else source) / "model_index.json").is_file()
 
@@ -59,9 +72,22 @@ def origin(recipe: Recipe, catalogue: Catalogue) -> Recipe:
     while recipe.generator.source is not None:
         if recipe.generator.source in seen:
             raise RunError(f"generator.from: {recipe.generator.source} builds on itself", hint=HINT)
+        if is_checkpoint(recipe.generator.source):
+            return _viewing(recipe, catalogue)
         seen.append(recipe.generator.source)
         recipe, _ = read_recipe(children(parent_folder(recipe.generator.source, catalogue))[0])
     return recipe
+
+
+def _viewing(recipe: Recipe, catalogue: Catalogue) -> Recipe:
+    """The recipe of a checkpoint alone, of the modality that its backbone needs; `generator.options` are those of that modality."""
+    backbone = catalogue.find("backbone", _openers(recipe.generator.source or "", catalogue)[0])
+    spaces = {need for need in backbone.requires if need.startswith("space:")}
+    made = next(row.name for row in catalogue.entries("modalities") if row.status == "ready" and spaces <= set(row.provides))
+    return Recipe(
+        data=Data(modality=made, options=recipe.generator.options), generate=recipe.generate, generator=GeneratorSection(given=True),
+        backbone=Named(**{"name": backbone.name, "source": recipe.generator.source}),
+    )  # fmt: skip
 
 
 def codec_parent(recipe: Recipe, catalogue: Catalogue) -> Path | None:

@@ -177,10 +177,12 @@ class Acquisition(Options):
 class GeneratorSection(Options):
     """`from`: a trained generator instead of a backbone of the recipe's own; with strategies it is adapted further.
 
-    given: what a checkpoint under `from` becomes when it is opened; without strategies it is then used as it is.
+    given: what a checkpoint under `from` becomes when it is opened; without strategies it is then used as it is. options: of the
+    modality of a checkpoint that makes views of other data (`size` of its pictures).
     """
 
     source: str | None = Field(default=None, alias="from")
+    options: dict[str, Any] = Field(default_factory=dict)
     given: bool = False
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 

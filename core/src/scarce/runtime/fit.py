@@ -105,9 +105,16 @@ class Loop:
         for p, g in zip(tensors, result.gradients, strict=True):
             p.grad = g
 
+    def _reseed(self, seed: int) -> None:
+        """The global random numbers of a step; on a CPU without torch's call to every accelerator, which costs more than a small step."""
+        if self.weights.tensors[0].device.type == "cpu":
+            torch.default_generator.manual_seed(seed)
+        else:
+            torch.manual_seed(seed)
+
     def advance(self) -> None:
         """One optimizer step; out of memory halves the micro-batch and repeats the step."""
-        torch.manual_seed(generator(self.seed, f"global{self.attempt}/{self.fitting.label}/{self.phase.name}", self.step).initial_seed())
+        self._reseed(generator(self.seed, f"global{self.attempt}/{self.fitting.label}/{self.phase.name}", self.step).initial_seed())
         kept = dict(self.sums)
         try:
             self.gradients()

@@ -118,7 +118,5 @@ def courses() -> Told:
         frame = pd.DataFrame([drawn(form, rng) for form in chosen], columns=[f"t{i}" for i in range(STEPS)])
         return frame.assign(caption=[f"a {form} series" for form in chosen])
 
-    options = {"caption": "caption"}
-    return Told(
-        name="courses", path=_kept("courses", make), target="", note="600 series of five forms, made from formulas", options=options
-    )
+    note, options = f"{SERIES} series of five forms, made from formulas", {"caption": "caption"}
+    return Told(name="courses", path=_kept("courses", make), target="", note=note, options=options)
