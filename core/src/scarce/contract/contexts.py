@@ -160,7 +160,9 @@ class TermContext(Frozen):
 
 
 class UpdateContext(Frozen):
-    """strategy_update. Scalars and gradients of each term, in the order of `names`; state from the last step."""
+    """strategy_update. losses, weights, gradients: by name of the term; names: of the parameters, in the order of each term's gradients;
+    state: what the last step left.
+    """
 
     losses: Mapping[str, float]
     weights: Mapping[str, float]
