@@ -113,10 +113,13 @@ def closure(asked: Iterable[str], wheels: dict[str, Path], *, alone: bool = Fals
 
 
 class Environment:
-    """A venv with what requirements stand for (`distributions`: those of the tree), and a working folder outside the tree."""
+    """A venv with what requirements stand for (`distributions`: those of the tree), and a working folder outside the tree.
 
-    def __init__(self, folder: Path, wheels: dict[str, Path], *asked: str) -> None:
-        self.cwd, self.wheels = folder / "work", wheels
+    Wheels are installed by pip, or with `unpacked` only unpacked, which is all but their scripts and takes no time.
+    """
+
+    def __init__(self, folder: Path, wheels: dict[str, Path], *asked: str, unpacked: bool = False) -> None:
+        self.cwd, self.wheels, self.unpacked = folder / "work", wheels, unpacked
         self.cwd.mkdir(parents=True)
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "env"], check=True)
         self.bin = folder / "env" / "bin"
@@ -125,12 +128,15 @@ class Environment:
         self.install(*asked)
 
     def install(self, *asked: str, alone: bool = False) -> None:
-        """Add requirements: wheels of this tree by pip, all others as links; nothing is downloaded."""
+        """Add requirements: wheels of this tree, all others as links; nothing is downloaded."""
         mine, others = closure(asked, self.wheels, alone=alone)
         link(others, self.packages)
         missing = [self.wheels[name] for name in mine - self.distributions]
         self.distributions |= mine
-        if missing:
+        if self.unpacked:
+            for wheel in missing:
+                zipfile.ZipFile(wheel).extractall(self.packages)
+        elif missing:
             pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "--python", self.bin / "python"]
             subprocess.run([*pip, "install", "--no-deps", "--no-index", "--no-compile", *missing], check=True)
 
@@ -160,7 +166,7 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], dict[str
 def environment(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Environment]:
     """Makes a clean environment of requirements: environment("scarce-tabular[recipes]"); `more` are further wheels."""
 
-    def make(*asked: str, more: dict[str, Path] | None = None) -> Environment:
-        return Environment(tmp_path_factory.mktemp("env"), {**wheels, **(more or {})}, *asked)
+    def make(*asked: str, more: dict[str, Path] | None = None, unpacked: bool = False) -> Environment:
+        return Environment(tmp_path_factory.mktemp("env"), {**wheels, **(more or {})}, *asked, unpacked=unpacked)
 
     return make

@@ -58,7 +58,7 @@ def environments(environment, build, tmp_path_factory):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
     liar = build(folder)
-    return {name: environment(name, more=liar) for name in (*NAMES, "acme-liar")}
+    return {name: environment(name, more=liar, unpacked=True) for name in (*NAMES, "acme-liar")}
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def test_every_module_and_every_config_is_there_with_what_is_declared(imported, 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_it_lists_its_own_parts_and_those_of_what_it_needs_all_ready(environments, name):
-    done = environments[name].run("scarce", "plugins", "list", "--json")
+    done = environments[name].run("python", "-m", "scarce", "plugins", "list", "--json")
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout)
     assert [row for row in rows if row["status"] != "ready"] == []

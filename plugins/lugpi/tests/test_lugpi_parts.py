@@ -38,12 +38,17 @@ def test_long_sides_are_averaged_in_stretches_and_short_ones_stay():
     assert side.mask.tolist() == [[True] * 3, [True, True, False]]
 
 
-def test_a_codec_gives_one_token_of_a_vector_patches_of_a_picture_and_stretches_of_a_series():
-    assert by_codec(Fixed("vector"), torch.randn(3, 5), 8).tokens.shape == (3, 1, 5)
-    assert by_codec(Fixed("image", (32, 32)), torch.randn(2, 3, 32, 32), 16).tokens.shape == (2, 16, 48)
-    series = torch.arange(10.0).reshape(1, 10, 1)
-    side = by_codec(Fixed("sequence", (10,)), series, 4)
-    assert side.tokens.tolist() == [[[0, 1, 2], [3, 4, 5], [6, 7, 8], [9, 0, 0]]]
+def test_a_codec_gives_a_vector_a_small_picture_or_course_and_spectrum_of_a_series():
+    vectors = torch.randn(3, 5)
+    assert torch.equal(by_codec(Fixed("vector"), vectors).tokens[:, 0], vectors)
+    assert by_codec(Fixed("image", (32, 32)), torch.randn(2, 3, 32, 32)).tokens.shape == (2, 1, 3 * 8 * 8)
+    wave = torch.sin(2 * torch.pi * 3 * torch.arange(24) / 24)
+    other = torch.roll(wave, 3)
+    side = by_codec(Fixed("sequence", (24,)), torch.stack([wave, other]).unsqueeze(2))
+    assert side.tokens.shape == (2, 1, 24 + 12)
+    assert torch.allclose(side.tokens[:, 0, 24:], side.tokens[:1, 0, 24:], atol=1e-4)  # the same frequency, whatever its phase
+    assert side.tokens[0, 0, 24:].argmax() == 2
+    assert by_codec(Fixed("sequence", (500,)), torch.randn(2, 500, 3)).tokens.shape == (2, 1, 3 * 64)
 
 
 def test_standardising_looks_at_training_records_only_and_constants_stay_finite():

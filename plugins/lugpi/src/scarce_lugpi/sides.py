@@ -12,7 +12,7 @@ from torch import Tensor
 from scarce.contract import Codec, Learner
 from scarce.contract.frozen import Frozen
 
-SMALL, PATCH = 16, 4  # pixels of a picture that no encoder reads, and of its patches
+SMALL, LONG = 8, 32  # of what no encoder reads: side of a picture's small copy; stretches of a sequence, and frequencies
 
 
 class Side(Frozen, kw_only=False):
@@ -40,23 +40,22 @@ def side_of(learner: Learner | None, codec: Codec, records: Any, most: int) -> S
     """Tokens of a learner's frozen encoder, or of the codec where it has none, at most `most` of each record."""
     tokens = getattr(learner, "tokens", None)
     if tokens is None:
-        return by_codec(codec, records, most)
+        return by_codec(codec, records)
     found = tokens(records)
     return averaged(Side(found.tokens.float(), found.mask), most)
 
 
-def by_codec(codec: Codec, records: Any, most: int) -> Side:
-    """Soft features [n, ...] as tokens: one of a vector, stretches of steps of a sequence, patches of a small copy of a picture."""
+def by_codec(codec: Codec, records: Any) -> Side:
+    """Soft features [n, ...] as one token each: a vector as it is, a small copy of a picture, course and spectrum of a sequence."""
     x = codec.soft(codec.encode(records)).float()
-    if x.ndim == 2:
-        tokens = x.unsqueeze(1)
-    elif codec.space.layout == "image":
-        small = x if x.shape[-1] <= SMALL and x.shape[-1] % PATCH == 0 else F.adaptive_avg_pool2d(x, SMALL)
-        tokens = F.unfold(small, PATCH, stride=PATCH).transpose(1, 2)
-    else:
-        length = -(-x.shape[1] // most)
-        tokens = F.pad(x, (0, 0, 0, -x.shape[1] % length)).reshape(len(x), -1, length * x.shape[2])
-    return averaged(Side(tokens, torch.ones(tokens.shape[:2], dtype=torch.bool)), most)
+    if codec.space.layout == "image":
+        x = F.adaptive_avg_pool2d(x, min(SMALL, x.shape[-1]))
+    elif x.ndim == 3:
+        channels = x.transpose(1, 2)
+        course = F.adaptive_avg_pool1d(channels, min(LONG, channels.shape[2]))
+        spectrum = torch.fft.rfft(channels - channels.mean(2, keepdim=True)).abs()[..., 1 : LONG + 1].log1p()
+        x = torch.cat([course, spectrum], 2)
+    return Side(x.flatten(1).unsqueeze(1), torch.ones(len(x), 1, dtype=torch.bool))
 
 
 def averaged(side: Side, most: int) -> Side:
