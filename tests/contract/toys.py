@@ -144,6 +144,7 @@ class Text(ModalitySpec):
 
     @hookimpl
     def modality_caption(self, ctx):
+        assert ctx.codec is None or ctx.codec.read({"word": "icy"}) == 3.0, "captions are written by the codec of their own data"
         return [Caption(text=r["word"]) for r in ctx.records]
 
     @hookimpl
@@ -446,6 +447,10 @@ class Evaluator(EvaluatorSpec):
         if self.options.fail:
             raise RuntimeError("this evaluator always fails")
         truth = ctx.dataset.target[ctx.dataset.rows("test")]
+        if ctx.facts:  # the prompts of views are those they were made by
+            assert (
+                [p.text for p in ctx.prompts(np.arange(2))] == [c.text for c in ctx.describe(ctx.dataset.records[:2])] == ["cold", "warm"]
+            )
         for source, said in ctx.facts.items():
             assert len(said["views"]) == len(ctx.dataset.rows("train")), source
         found = [

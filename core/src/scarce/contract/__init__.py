@@ -1,6 +1,7 @@
 """What plugins promise and receive; everything a plugin author imports from the core."""
 
 # ruff: noqa: F403, F405 - the list below is the one place that says which names are public
+from scarce.contract.columns import *
 from scarce.contract.condition import *
 from scarce.contract.contexts import *
 from scarce.contract.dataset import *
@@ -22,6 +23,6 @@ __all__ = [
     "LearnerContext", "LearnerSpec", "LifecycleSpec", "LoadContext", "Measure", "MeasureContext", "Metric", "ModalitySpec",
     "Options", "Part", "Phase", "Plan", "PlanContext", "Predictions", "Prompt", "Runtime", "ScoreContext", "Space", "State",
     "StochasticLearner", "StrategySpec", "Supervision", "Term", "TermContext", "TokenLearner", "TrainingPart",
-    "UpdateContext", "UpdateResult", "View", "WriteContext", "as_predictions", "concat", "hookimpl", "take", "thinned",
-    "usable_parts",
+    "UpdateContext", "UpdateResult", "View", "WriteContext", "as_predictions", "concat",
+    "find_column", "hookimpl", "plain", "take", "thinned", "usable_parts",
 ]  # fmt: skip

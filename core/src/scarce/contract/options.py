@@ -49,10 +49,5 @@ def nested_parts(options: type[BaseModel]) -> dict[str, Part]:
     return {name: mark for name, field in options.model_fields.items() for mark in _marks(field) if isinstance(mark, Part)}
 
 
-def nested_components(options: type[BaseModel]) -> dict[str, str]:
-    """Option name -> role, for each option that names a component (or None)."""
-    return {name: part.role for name, part in nested_parts(options).items()}
-
-
 def _marks(field: FieldInfo) -> list[Any]:
     return [*field.metadata, *(mark for part in get_args(field.annotation) for mark in getattr(part, "__metadata__", ()))]

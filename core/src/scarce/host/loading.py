@@ -13,7 +13,7 @@ from stevedore.driver import DriverManager
 
 from scarce.catalogue import ROLES, Catalogue, Row
 from scarce.contract.frozen import Frozen
-from scarce.contract.options import nested_components
+from scarce.contract.options import nested_parts
 from scarce.errors import PluginError, RecipeError, ScarceError, did_you_mean
 
 SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
@@ -112,10 +112,10 @@ def build(checked: Loaded, parts: Mapping[str, Any] | None = None) -> Loaded:
 def nested(checked: Loaded, path: str | None = None) -> list[tuple[str, str, str, dict[str, Any]]]:
     """Components named inside its options, as (path, role, name, options) of each; `path`: its own unless told."""
     found = []
-    for option, role in nested_components(type(checked.options)).items() if checked.options else ():
+    for option, part in nested_parts(type(checked.options)).items() if checked.options else ():
         value = getattr(checked.options, option)
         if value is not None:
-            found.append((f"{path or checked.path}.{option}", role, value.name, value.options))
+            found.append((f"{path or checked.path}.{option}", part.role, value.name, value.options))
     return found
 
 

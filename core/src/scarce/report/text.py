@@ -21,6 +21,7 @@ COLOURS = {"green": "green", "amber": "yellow", "red": "red", "grey": "bright_bl
 TITLES = {
     "utility": "Utility: train on it, test on real rows", "rounds": "Rounds: generate, learn, again", "fidelity": "Fidelity",
     "privileged": "Views: what they were worth to a student that has none",
+    "teachers": "Teachers: what they know on validation records, and what they cost",
     "control": "Control: what was asked, and what came", "privacy": "Privacy", "diversity": "Diversity",
     "more": "More measures", "cost": "What each arm cost, and what it reached",
 }  # fmt: skip

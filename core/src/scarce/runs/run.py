@@ -185,7 +185,7 @@ def make_samples(
     """
     recipe, folder = job.recipe, job.folder
     began = time.monotonic(), time.process_time()
-    same = recipe.generator.source is None or generator.modality == recipe.data.modality
+    same = not _makes_views(recipe, generator)
     codec, rows = generator.codec, viewed_rows(dataset)
     prompts = asked_prompts(dataset, recipe, assembly, codec) if same else view_prompts(dataset, recipe, assembly, own, rows)
     seed, init = generator.runtime.derive("generate"), shots(dataset, recipe, codec, prompts) if same else None
@@ -199,6 +199,11 @@ def make_samples(
         view = View(ids=dataset.ids[rows], records=records)
         return replace(dataset, views={**dataset.views, "generated": view}), TrainingPart(records=[], target=np.zeros(0))
     return dataset, as_part(records, dataset, "synthetic")
+
+
+def _makes_views(recipe: Recipe, generator: TrainedGenerator) -> bool:
+    """Whether what it makes are views of the records, of another modality than theirs."""
+    return recipe.generator.source is not None and generator.modality != recipe.data.modality
 
 
 def _parent(recipe: Recipe, generator: TrainedGenerator | None) -> TrainedGenerator | None:
@@ -228,7 +233,7 @@ def judge(
     others: dict[str, TrainingPart] = {}
     shares: dict[str, TrainingPart] = {}
     sources: dict[str, list[TrainingPart]] = {"real": [real]}
-    drawn = codec if generator is None else generator.codec
+    drawn = codec if generator is None or _makes_views(job.recipe, generator) else generator.codec
     if extra is not None:
         sources |= {"reused": [extra], "real+reused": [real, extra]}
     if len(synthetic.records):

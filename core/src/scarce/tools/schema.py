@@ -8,7 +8,7 @@ from pydantic import PydanticUserError
 
 from scarce.catalogue.catalogue import Catalogue, Row
 from scarce.catalogue.roles import ROLES
-from scarce.contract.options import nested_components
+from scarce.contract.options import nested_parts
 from scarce.errors import PluginError
 from scarce.host.loading import load_config
 from scarce.runs.sections import Recipe
@@ -53,9 +53,9 @@ def _component(row: Row, defs: dict[str, Any]) -> dict[str, Any]:
     if config is not None:
         shape = config.model_json_schema(ref_template=f"{REF}{prefix}{{model}}")
         defs |= {prefix + name: inner for name, inner in shape.pop("$defs", {}).items() if name != "Named"}
-        for field, role in nested_components(config).items():
+        for field, part in nested_parts(config).items():
             option = config.model_fields[field].alias or field
-            shape["properties"][option] = _refer(shape["properties"][option], f"{REF}{prefix}Named", f"{REF}role.{role}")
+            shape["properties"][option] = _refer(shape["properties"][option], f"{REF}{prefix}Named", f"{REF}role.{part.role}")
     named = {"name": {"const": row.name, "description": row.summary}, **shape.get("properties", {})}
     return {**shape, "title": row.name, "properties": named, "required": ["name", *shape.get("required", [])]}
 

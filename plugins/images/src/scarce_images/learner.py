@@ -141,15 +141,12 @@ class PictureLearner:
     def _usable(self, parts: Sequence[TrainingPart]) -> tuple[list[tuple[Any, Any, TrainingPart]], Tensor]:
         """Usable parts, weighed by `real_weight` where there are two origins, and the rows to draw from, the fewer repeated."""
         usable, share = usable_parts(self.ctx.dataset, parts), self.real_weight
-        if share is not None and len({part.origin == "real" for _, _, part in usable}) == 2:
-            weighed = [(r, c, replace(p, weight=p.weight * (share if p.origin == "real" else 1 - share))) for r, c, p in usable]
-            usable = [found for found in weighed if found[2].weight > 0]
-        else:
-            share = None
+        if share is None or len({part.origin == "real" for _, _, part in usable}) == 1:
+            return usable, torch.arange(sum(len(codes) for _, codes, _ in usable))
+        weighed = [(r, c, replace(p, weight=p.weight * (share if p.origin == "real" else 1 - share))) for r, c, p in usable]
+        usable = [found for found in weighed if found[2].weight > 0]
         real = torch.cat([torch.full((len(codes),), part.origin == "real") for _, codes, part in usable])
-        if share is None or real.all() or not real.any():
-            return usable, torch.arange(len(real))
-        origins = [torch.nonzero(mask)[:, 0] for mask in (real, ~real)]
+        origins = [rows for mask in (real, ~real) if len(rows := torch.nonzero(mask)[:, 0])]
         most = max(len(rows) for rows in origins)
         return usable, torch.cat([rows.repeat(-(-most // len(rows))) for rows in origins])
 

@@ -15,12 +15,12 @@ from PIL import ImageColor
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from scarce.contract import Dataset, LoadContext
+from scarce.contract import Dataset, LoadContext, find_column, plain
 from scarce.errors import DataError
 from scarce_images.config import Images
 from scarce_images.datasets import BuiltinPictures
 from scarce_images.pictures import BrokenPicture, Pixels, read_picture, scale_of
-from scarce_images.sources import FORMS, Source, arrays_of, column, from_folder, from_npz, from_table, plain, read_table
+from scarce_images.sources import FORMS, Source, arrays_of, from_folder, from_npz, from_table, read_table
 
 Array = npt.NDArray[Any]
 NAMED, MOST_CLASSES = 10, 1000  # how many a note names
@@ -36,7 +36,7 @@ def load_images(ctx: LoadContext, options: Images) -> Dataset:
         raise DataError(f"'{options.background}' is no colour", hint="--set data.options.background=white, or #ff8800") from None
     source, options = _read(ctx, options)
     if ctx.group is not None:
-        column(source.table, ctx.group, source.name, "data.group")
+        find_column(source.table.columns, ctx.group, source.name, "data.group")
     pictures, keys, kept, notes = _decoded(source, options, ctx.seed)
     table = source.table.iloc[kept].reset_index(drop=True)
     ids = _ids(keys if isinstance(ctx.source, pd.DataFrame) else [source.names[i] for i in kept])

@@ -18,7 +18,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 from PIL import Image
 
-from scarce.errors import DataError, did_you_mean
+from scarce.contract import find_column, plain
+from scarce.errors import DataError
 from scarce_images.config import Images
 from scarce_images.pictures import SUFFIXES, Array
 
@@ -44,25 +45,6 @@ class Source:
     table: pd.DataFrame
     target: str
     notes: tuple[str, ...] = ()
-
-
-def plain(value: Any) -> Any:
-    """A Python value of a numpy one; a missing value is None, a whole float an int, what JSON has no type for its text."""
-    value = value.item() if isinstance(value, np.generic) else value
-    if value is None or (isinstance(value, float) and value != value) or str(value) in ("<NA>", "NaT"):
-        return None
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value if isinstance(value, str | bool | int | float) else str(value)
-
-
-def column(frame: pd.DataFrame, wanted: str, name: str, setting: str) -> str:
-    """`wanted` where it is a column; DataError with the columns there are and the setting to change."""
-    if wanted in frame.columns:
-        return wanted
-    shown = ", ".join(map(str, frame.columns[:20]))
-    what = f"{name} has no column '{wanted}'{did_you_mean(wanted, map(str, frame.columns))}; it has {shown}"
-    raise DataError(what, hint=f"--set {setting}=COLUMN")
 
 
 def from_folder(path: Path, options: Images, target: str | None) -> Source:
@@ -185,7 +167,7 @@ def from_table(name: str, frame: pd.DataFrame, options: Images, target: str | No
         raise DataError(f"{name}: column '{twice[0]}' appears more than once", hint="give every column its own name")
     frame = frame.reset_index(drop=True).rename(columns=str)
     if options.path is not None:
-        pictures = column(frame, options.path, name, "data.options.path")
+        pictures = find_column(frame.columns, options.path, name, "data.options.path")
     else:
         pictures = next((c for c in PATHS if c in frame.columns), "")
         if not pictures:
@@ -218,9 +200,9 @@ def _source(name: str, cells: list[Any], names: list[str], table: pd.DataFrame, 
     if target in ("image", "caption"):
         raise DataError(f"{name}: a target can't be called '{target}'", hint="give the column another name")
     if target:
-        column(table, target, name, "data.target")
+        find_column(table.columns, target, name, "data.target")
     if options.caption is not None:
-        said: str | None = column(table, options.caption, name, "data.options.caption")
+        said: str | None = find_column(table.columns, options.caption, name, "data.options.caption")
     else:
         said = next((c for c in CAPTIONS if c in table.columns and c != target), None)
     if said is not None and said != "caption":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -50,7 +51,7 @@ class Text(LearnerSpec):
         return OnFrozen(ctx, self.options, encoder) if self.options.tune == "frozen" else OnTuned(ctx, self.options, encoder)
 
 
-class TextClassifier:
+class TextClassifier(ABC):
     """What both ways of tuning share: the loss, the budget, looks at the validation texts, and predictions."""
 
     def __init__(self, ctx: LearnerContext, options: TextLearner, encoder: Encoder) -> None:
@@ -68,9 +69,9 @@ class TextClassifier:
         found = nn.utils.rnn.pad_sequence([s.float() for s in states], batch_first=True)
         return Embedded(found, torch.arange(found.shape[1]) < lengths[:, None], torch.stack([s.pooled for s in said]))
 
+    @abstractmethod
     def logits_of(self, records: pd.DataFrame) -> Tensor:
         """[n, k] logits of records on the CPU, as in use."""
-        raise NotImplementedError
 
     def predict(self, records: pd.DataFrame) -> Predictions:
         """Classes with probabilities; nothing but text and target word is looked at."""

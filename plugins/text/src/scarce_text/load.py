@@ -12,14 +12,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from scarce.contract import Dataset, LoadContext
+from scarce.contract import Dataset, LoadContext, find_column, plain
 from scarce.errors import DataError
 from scarce_text.clean import body_of, tidy, without_markup
 from scarce_text.config import Text
 from scarce_text.datasets import BuiltinTexts
 from scarce_text.leaks import label_note, word_note
 from scarce_text.parts import with_parts
-from scarce_text.sources import LABELS, SPLITS, TEXTS, Source, column, from_frame, joined, plain, read_path
+from scarce_text.sources import LABELS, SPLITS, TEXTS, Source, from_frame, joined, read_path
 
 Array = npt.NDArray[Any]
 SPLIT = "\x00split"  # no column of a file is called so
@@ -75,7 +75,7 @@ def _columns(source: Source, options: Text, ctx: LoadContext, wanted: str | None
     target = wanted if wanted is not None else next((c for c in LABELS if c in frame.columns), "")
     for asked, setting in ((target, "target"), (ctx.group, "group"), (options.word, "options.word"), (options.split, "options.split")):
         if asked:
-            column(frame, asked, name, f"data.{setting}")
+            find_column(frame.columns, asked, name, f"data.{setting}")
     split = options.split if options.split is not None else "split"
     given = split in frame.columns and {str(v).lower() for v in frame[split].dropna()} <= set(SPLITS)
     if options.split and not given:
@@ -88,7 +88,7 @@ def _columns(source: Source, options: Text, ctx: LoadContext, wanted: str | None
     if not text:
         what = f"{name}: which column holds the texts? It has {', '.join(map(str, frame.columns[:20]))}"
         raise DataError(what, hint="--set data.options.text=COLUMN")
-    moved = {column(frame, text, name, "data.options.text"): "text"}
+    moved = {find_column(frame.columns, text, name, "data.options.text"): "text"}
     moved |= {options.word: "word"} if options.word else {}
     moved |= {split: SPLIT} if given else {}
     if {target, ctx.group} & set(moved) or target in ("text", "word"):

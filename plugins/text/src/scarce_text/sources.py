@@ -8,12 +8,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from scarce.errors import DataError, did_you_mean
+from scarce.errors import DataError
 from scarce_text.clean import decoded
 
 SPLITS = {
@@ -34,25 +32,6 @@ class Source:
     table: pd.DataFrame
     names: list[str] | None = None
     notes: tuple[str, ...] = ()
-
-
-def plain(value: Any) -> Any:
-    """A Python value of a numpy one; a missing value is None, a whole float an int, what JSON has no type for its text."""
-    value = value.item() if isinstance(value, np.generic) else value
-    if value is None or (isinstance(value, float) and value != value) or str(value) in ("<NA>", "NaT"):
-        return None
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value if isinstance(value, str | bool | int | float) else str(value)
-
-
-def column(frame: pd.DataFrame, wanted: str, name: str, setting: str) -> str:
-    """`wanted` where it is a column; DataError with the columns there are and the setting to change."""
-    if wanted in frame.columns:
-        return wanted
-    shown = ", ".join(map(str, frame.columns[:20]))
-    what = f"{name} has no column '{wanted}'{did_you_mean(wanted, map(str, frame.columns))}; it has {shown}"
-    raise DataError(what, hint=f"--set {setting}=COLUMN")
 
 
 def read_path(path: Path, encoding: str | None) -> Source:

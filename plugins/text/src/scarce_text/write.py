@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from scarce.contract import plain
 from scarce.errors import DataError
 from scarce.files import write_bytes
-from scarce_text.sources import plain
 
 
 def write_texts(records: pd.DataFrame, path: Path) -> Path:

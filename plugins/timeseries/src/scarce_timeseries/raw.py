@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from scarce.errors import DataError, did_you_mean
-
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
 
@@ -60,14 +58,3 @@ def plain(value: Any) -> Any:
     if value is None or value != value or str(value) in ("<NA>", "NaT"):
         return None
     return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def find_column(columns: Iterable[Any], wanted: str, name: str, setting: str) -> Any:
-    """The column called `wanted`; DataError with the names there are and the setting to change."""
-    known = list(columns)
-    found = [c for c in known if str(c) == str(wanted)]
-    if not found:
-        shown = ", ".join(str(c) for c in known[:20])
-        what = f"{name} has no column '{wanted}'{did_you_mean(str(wanted), map(str, known))}; it has {shown}"
-        raise DataError(what, hint=f"--set {setting}=COLUMN")
-    return found[0]

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from scarce.contract import find_column
 from scarce.errors import DataError
 from scarce_timeseries.config import Timeseries
-from scarce_timeseries.raw import Array, Floats, Raw, RawSeries, find_column, objects
+from scarce_timeseries.raw import Array, Floats, Raw, RawSeries, objects
 
 OWN = ("series", "caption", "source", "start")  # columns of a record besides its target
 
