@@ -360,4 +360,4 @@ def test_options_stay_and_without_a_backbone_that_opens_it_a_distribution_is_nam
     found = settled(resolve(own), read_catalogue()).backbone.options
     assert found == {"source": "hub:some/model", "gradient_checkpointing": True}
     with pytest.raises(PluginError, match="no installed backbone opens hub:some/model"):
-        settled(resolve(raw), read_catalogue(only={"scarce"}))
+        settled(resolve({**raw, "data": {"modality": "timeseries"}}), read_catalogue(only={"scarce", "scarce-timeseries"}))

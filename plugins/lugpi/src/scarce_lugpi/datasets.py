@@ -22,7 +22,7 @@ import pandas as pd
 from scarce.files import write_bytes
 from scarce_lugpi.wording import COLOURS, COURSES, DETAILS, OPENINGS, PLACES, SIZES, SUBJECTS, THINGS, one
 
-VERSION = "v1"
+VERSION = "v2"
 WRONG = 0.4
 PARTS = {"train": 500, "validation": 200, "test": 800}
 SERIES, STEPS = 600, 24

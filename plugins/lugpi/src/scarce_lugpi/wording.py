@@ -12,7 +12,7 @@ THINGS: Mapping[str, str] = {
     "square": "chessboard; floor tile; cracker; postage stamp; sugar cube; napkin; window pane; die; slice of toast; sticky note; "
     "cushion; waffle; piece of ravioli; computer chip; quilt patch; sandbox; tea bag; picture frame; parcel; paving slab",
     "triangle": "slice of pizza; tent; gable; road warning sign; pyramid; sail; nacho; coat hanger; samosa; party hat; wedge of cheese; "
-    "fir tree; arrowhead; pennant; set square; mountain peak; shark fin; volcano; slice of cake; guitar pick",
+    "fir tree; arrowhead; pennant; delta wing; mountain peak; shark fin; volcano; slice of cake; guitar pick",
     "star": "starfish; sheriff's badge; Christmas tree topper; edelweiss; sparkler; army medal; slice of carambola; ninja blade; "
     "poinsettia; cowboy spur; asterisk; general's pip; pole light; comet sticker; homework reward; anise pod; passion flower; firework; "
     "fairy's wand tip; captain's insignia",
