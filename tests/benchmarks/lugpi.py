@@ -1,8 +1,8 @@
 """LUGPI on reviews of food: the student of generated pictures beside baseline, self-distillation and shuffled views.
 
 200 and 1,000 labelled texts, 5 seeds; alpha chosen on validation records, and 0.5 without a gate. Pictures are made of keywords by
-the packaged generator of emoji. Runs are kept under a cache folder, so an interrupted benchmark continues. The last row is
-what one answer of the student costs over one of the baseline.
+the packaged generator of emoji. Runs are kept under a cache folder, so an interrupted benchmark continues. Beside
+them the demonstrations with telling and blind views. The last row is what one answer of the student costs over one of the baseline.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from scarce.runs.recipe import find_recipe, resolve
 from scarce.runtime.runtime import SharedRuntime
 
 SIZES, SEEDS = (200, 1000), 5
+TOLD = {"lugpi/shapes": ("telling", "blind"), "lugpi/series": ("main",)}
 ARMS = [{"name": "chosen"}, {"name": "fixed", "learner.alpha": 0.5, "learner.gate": False}]
 CONTROLS = ["baseline", "self", "shuffled"]
 MOST_RATIO, TEXTS, TIMES = 1.1, 16, 15
@@ -32,19 +33,36 @@ MOST_RATIO, TEXTS, TIMES = 1.1, 16, 15
 def measure(labelled: int) -> list[dict[str, Any]]:
     """One row per arm: the student's accuracy, what it gained over each control, and what its teacher was ahead."""
     settings = {"data.labelled": labelled, "seeds": SEEDS, "arm": ARMS, "learner.controls": CONTROLS, "runtime.threads": 1}
-    children = cached("lugpi/reviews", f"lugpi/reviews-{labelled}", settings).results.children
+    name = f"lugpi/reviews-{labelled}"
+    return [{"texts": labelled, "alpha": row.pop("arm"), **row} for row in table("lugpi/reviews", name, settings, ("chosen", "fixed"))]
+
+
+def told(recipe: str) -> list[dict[str, Any]]:
+    """One row per arm of a demonstration whose truth is known: a telling view must show a gain, a blind one none."""
+    settings: dict[str, Any] = {"seeds": SEEDS, "runtime.threads": 1}
+    if recipe == "lugpi/series":
+        settings["generator.from"] = f"run:{cached('lugpi/signals', 'lugpi/signals', {'runtime.threads': 1}).path}"
+    rows = table(recipe, recipe, settings, TOLD[recipe])
+    for row in rows:
+        row["ok"] = row["baseline verdict"] == ("no evidence" if row["arm"] == "blind" else "better")
+    return [{"texts": recipe, **row} for row in rows]
+
+
+def table(recipe: str, name: str, settings: dict[str, Any], arms: tuple[str, ...]) -> list[dict[str, Any]]:
+    """One row per arm: accuracy of the student, gains over its controls with intervals, alphas, and what teachers cost."""
+    children = cached(recipe, name, settings).results.children
     rows, out = summarise(children), []
-    for arm in ("chosen", "fixed"):
+    for arm in arms:
         student = find(rows, "accuracy", "real", arm)
-        row: dict[str, Any] = {"texts": labelled, "alpha": arm, "seeds": SEEDS, "accuracy": None if student is None else student.value}
+        row: dict[str, Any] = {"arm": arm, "seeds": SEEDS, "accuracy": None if student is None else student.value}
         for margin in margins([c for c in children if c.arm == arm]):
             if margin.name in ("accuracy_gain", "teacher_gain"):
                 short = "teacher" if margin.name == "teacher_gain" else margin.over
                 gap = margin.found
                 row |= {short: gap.mean, f"{short} low": gap.low, f"{short} high": gap.high, f"{short} verdict": gap.verdict}
-        for name in ("alpha", "gate_open"):
-            found = find(rows, name, "views", arm)
-            row |= {f"{name} by seed": None if found is None else list(found.values)}
+        for key in ("alpha", "gate_open"):
+            found = find(rows, key, "views", arm)
+            row |= {f"{key} by seed": None if found is None else list(found.values)}
         cpu = find(rows, "teacher_seconds", "views", arm)
         out.append({**row, "teachers CPU s": None if cpu is None else cpu.value, "ok": None})
     return out
@@ -79,5 +97,5 @@ def cost() -> dict[str, Any]:
 
 
 def run() -> list[dict[str, Any]]:
-    """Both sizes, then the cost."""
-    return [*(row for labelled in SIZES for row in measure(labelled)), cost()]
+    """The demonstrations, both sizes of reviews, then the cost."""
+    return [*(row for name in TOLD for row in told(name)), *(row for labelled in SIZES for row in measure(labelled)), cost()]

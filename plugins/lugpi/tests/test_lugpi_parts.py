@@ -14,7 +14,7 @@ from scarce_lugpi.config import Lugpi
 from scarce_lugpi.pairing import exchanged, folds_of
 from scarce_lugpi.sides import Side, averaged, by_codec, failed, standardised
 from scarce_lugpi.tags import TAGS, tagged, tags_of
-from scarce_lugpi.teacher import Fusion, Lesson, ask, train_teacher, turned
+from scarce_lugpi.teacher import Fusion, Lesson, Paced, ask, train_teacher, turned
 
 
 class Fixed:
@@ -155,3 +155,21 @@ def test_options_that_make_no_sense_are_refused():
         with pytest.raises(ValueError, match="validation error"):
             Lugpi(**wrong)
     assert Lugpi(grid=(1.0, 0.0, 1.0)).grid == (0.0, 1.0)
+
+
+def test_a_paced_layer_begins_like_a_linear_one_and_moves_further_in_a_step():
+    torch.manual_seed(0)
+    plain, paced = torch.nn.Linear(4, 3), Paced(4, 3, pace=8.0)
+    with torch.no_grad():
+        paced.weight.copy_(plain.weight / 8)
+        paced.bias.copy_(plain.bias)
+    x = torch.randn(5, 4)
+    before = plain(x)
+    torch.testing.assert_close(paced(x), before)
+    moved = []
+    for layer in (plain, paced):
+        optimizer = torch.optim.Adam([layer.weight], lr=1e-3)
+        layer(x).square().sum().backward()
+        optimizer.step()
+        moved.append((layer(x) - before).abs().mean())
+    assert float(moved[1] / moved[0]) == pytest.approx(8, rel=0.01)

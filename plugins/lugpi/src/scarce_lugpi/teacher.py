@@ -42,6 +42,25 @@ class Said(NamedTuple):
     gate: Array
 
 
+class Paced(nn.Linear):
+    """A linear layer that begins as any other and whose output moves `pace` times as far in a step.
+
+    Adam moves each weight as far, so that what few channels say is learned the more slowly the fewer they are: a view of w
+    channels beside a record of v takes the pace v / w.
+    """
+
+    def __init__(self, width: int, out: int, pace: float) -> None:
+        """width, out: channels in and out."""
+        super().__init__(width, out)
+        self.pace = pace
+        with torch.no_grad():
+            self.weight.div_(pace)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[.., out] of [.., width]."""
+        return F.linear(self.pace * x, self.weight, self.bias)
+
+
 class Fusion(nn.Module):
     """[CLS], tokens of the record and tokens of the view, each side with its own projection, type and places.
 
@@ -53,7 +72,7 @@ class Fusion(nn.Module):
         """own, view: widths of the two sides' tokens."""
         super().__init__()
         width, self.options = options.width, options
-        self.own, self.view = nn.Linear(own, width), nn.Linear(view, width)
+        self.own, self.view = nn.Linear(own, width), Paced(view, width, pace=max(1.0, own / view))
         self.kinds = nn.Parameter(0.02 * torch.randn(2, 1, width))
         self.places = nn.Parameter(0.02 * torch.randn(2, options.tokens, width))
         self.start = nn.Parameter(0.02 * torch.randn(1, 1, width))
