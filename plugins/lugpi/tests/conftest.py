@@ -67,7 +67,7 @@ def toy_learner(data, seed=0, **options):
     runtime = SharedRuntime(seed=seed, options=RuntimeOptions(threads=1, precision="fp32"))
     codec = Numbers(*data.records.columns)
     parts = {"student": Mlp(MlpLearner(width=32, steps=150, batch=60, dropout=0.0))}
-    teacher = Fusion(**{"layers": 0, "sees": "view", "steps": 100, "width": 16, "rate": 0.01, **options.pop("teacher", {})})
+    teacher = Fusion(**{"layers": 0, "sees": "view", "steps": 100, "width": 16, "rate": 0.003, **options.pop("teacher", {})})
     ctx = LearnerContext(dataset=data, codec=codec, runtime=runtime, seed=seed, generator=Views(), parts=parts)
     return Taught(ctx, Lugpi(teacher=teacher, **options))
 
