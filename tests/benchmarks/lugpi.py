@@ -41,7 +41,8 @@ def told(recipe: str) -> list[dict[str, Any]]:
     """One row per arm of a demonstration whose truth is known: a telling view must show a gain, a blind one none."""
     settings: dict[str, Any] = {"seeds": SEEDS, "runtime.threads": 1}
     if recipe == "lugpi/series":
-        settings["generator.from"] = f"run:{cached('lugpi/signals', 'lugpi/signals', {'runtime.threads': 1}).path}"
+        parent = cached("lugpi/signals", "lugpi/signals", {"runtime.threads": 1})
+        settings["generator.from"] = f"run:{parent.folder}"
     rows = table(recipe, recipe, settings, TOLD[recipe])
     for row in rows:
         row["ok"] = row["baseline verdict"] == ("no evidence" if row["arm"] == "blind" else "better")

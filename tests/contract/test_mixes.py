@@ -11,7 +11,7 @@ from tiny import MIXES, tree
 
 from scarce.files import read_json
 from scarce.runs.experiment import Experiment, carry_out, prepare
-from scarce.runs.recipe import resolve
+from scarce.runs.recipe import Recipe, find_recipe, resolve
 from scarce.testing.toys import pictures, vectors
 
 COMMON = {
@@ -44,7 +44,8 @@ TABLE = {
 
 def run(folder, recipe, records):
     """The results of a run whose folder others can build on, without a report."""
-    experiment = Experiment(folder.name, resolve(recipe), folder, tree(), memory=records)
+    settled = recipe if isinstance(recipe, Recipe) else resolve(recipe)
+    experiment = Experiment(folder.name, settled, folder, tree(), memory=records)
     prepare(experiment)
     carry_out(experiment)
     out = read_json(folder / "metrics.json")
@@ -168,7 +169,23 @@ def energy_rank(records, folder):
     return int(np.searchsorted(energy.cumsum() / energy.sum(), 0.95) + 1)
 
 
-# The sixth mix, LUGPI with a generated view of series, comes here with its line in `tiny.MIXES`.
+def test_lugpi_with_a_generated_view_of_series(tmp_path):
+    size = {"backbone.channels": 24, "train.steps": 300, "generate.steps": 8, "evaluator": []}
+    run(tmp_path / "signals", named("lugpi/signals", size), None)
+    student = {"name": "mlp", "steps": 100}
+    views = {"generator.from": f"run:{tmp_path / 'signals'}", "generate.steps": 8, "data.labelled": 200}
+    taught = {"learner.student": student, "learner.teacher.steps": 100, "learner.alpha": 1.0, "learner.gate": False}
+    out = run(tmp_path / "r", named("lugpi/series", {**views, **taught, "learner.controls": ["baseline", "shuffled"]}), None)
+    assert read_json(tmp_path / "r" / "parents.json")
+    gained = {m["source"]: m["value"] for m in out["metrics"] if m["name"] == "accuracy_gain"}
+    assert gained["baseline"] > 0.03
+    assert gained["shuffled"] > 0.03
+    print("accuracy over", gained)
+
+
+def named(recipe, settings):
+    """A packaged recipe at preset `test` under these settings."""
+    return resolve(find_recipe(recipe, tree())[1], preset="test", overrides=settings.items())
 
 
 def test_every_mix_of_the_page_is_run_here():

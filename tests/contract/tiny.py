@@ -199,6 +199,10 @@ MIXES = {
         "rise of the margin score on fresh samples",
     ),
     "acquisition as a filter on tables": ("twice as many rows are made, `margin` selects half", "rise of the score by selection"),
+    "LUGPI with a generated view of series": (
+        "a teacher reads a text beside a series that is made of its caption, four labels of ten wrong; a student reads the text",
+        "accuracy of the student over that without a teacher, and over that with shuffled views",
+    ),
     "the rank rule on image adapters": ("`lora` takes its rank from the training pictures", "the rank"),
 }
-"""Name -> (what runs, which number), as in the page; test_mixes.py runs each. The sixth, LUGPI with a view of series, goes here."""
+"""Name -> (what runs, which number), as in the page; test_mixes.py runs each."""
