@@ -14,6 +14,7 @@ from scarce.errors import RunError
 from scarce.runs.exporting import export
 from scarce.runs.opening import open_generator
 from scarce.runtime.seeds import generator as seeded
+from scarce_images.pipeline import ScarcePipeline
 from scarce_images.write import write_images
 
 RECIPE = """
@@ -132,3 +133,36 @@ def test_a_packed_generator_of_a_checkpoint_is_small_and_the_same(data, checkpoi
     assert sum(f.stat().st_size for f in out.rglob("*")) < 0.2 * sum(f.stat().st_size for f in checkpoint("xl-empty").rglob("*"))
     with pytest.raises(RunError, match="not an empty folder"):
         export(whole, "diffusers", out, read_catalogue())
+
+
+SMALL = {
+    "backbone": {"name": "conv-transformer", "width": 16, "layers": 1, "heads": 2, "channels": 8}, "generate.sampler": "dpm++",
+    "generate.guidance": 1.0,
+}  # fmt: skip
+
+
+def small(data, out, conditioner):
+    changes = {**SMALL, "data.target": "label", "conditioner": [{"name": conditioner, "width": 8}]}
+    scarce.run(str(data / "r.toml"), data=data / "pictures.parquet", set=changes, out=out, quiet=True)
+    return out
+
+
+def test_a_network_of_our_own_opens_as_a_pipeline_and_draws_the_same_pictures(data, tmp_path):
+    whole = small(data, tmp_path / "r", "words")
+    out = export(whole, "diffusers", tmp_path / "pipe", read_catalogue())
+    pipe = ScarcePipeline.from_pretrained(out)
+    drawn = pipe(TEXTS, generator=torch.Generator().manual_seed(7), output_type="np").images
+    kept = scarce.load(whole)
+    assert all(np.array_equal(a, b) for a, b in zip(drawn, kept.sample(2, prompt=TEXTS, seed=7)["image"], strict=True))
+    (picture,) = pipe(TEXTS[0], generator=torch.Generator().manual_seed(7), num_inference_steps=2, guidance_scale=3.0).images
+    again = kept.sample(1, prompt=TEXTS[:1], seed=7, set={"steps": 2, "guidance": 3.0})["image"][0]
+    assert np.array_equal(np.asarray(picture), again)
+    assert not np.array_equal(drawn[0], again)
+    assert len(pipe(TEXTS[0], num_images_per_prompt=3).images) == 3
+
+
+def test_a_generator_that_hears_no_text_is_no_pipeline(data, tmp_path):
+    whole = small(data, tmp_path / "r", "label")
+    with pytest.raises(RunError, match="hears no text"):
+        export(whole, "diffusers", tmp_path / "pipe", read_catalogue())
+    assert not (tmp_path / "pipe").exists()

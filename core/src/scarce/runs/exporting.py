@@ -38,12 +38,12 @@ def export(folder: Path, kind: str, out: Path, catalogue: Catalogue, *, half: bo
     model = generator.model
     source = str(read_json(homes[0] / "model" / "generator.json").get("source", ""))
     try:
-        write(
-            ExportContext(
-                generator=generator, branches=branches(homes), modules={path: model.target(path) for path in model.targets},
-                source=source, lineage=tuple(homes), out=beside, half=half,
-            )
+        ctx = ExportContext(
+            generator=generator, branches=branches(homes), modules={path: model.target(path) for path in model.targets},
+            source=source, lineage=tuple(homes), out=beside, half=half,
         )  # fmt: skip
+        own = load_target(catalogue.find("exporter", "generator"))
+        write(ctx.with_(pack=lambda: own(ctx)))
         beside.chmod(0o755)
         os.replace(beside, out)
     except OSError as error:

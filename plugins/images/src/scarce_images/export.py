@@ -1,4 +1,4 @@
-"""Export format `diffusers`: what `load_lora_weights` and `DiffusionPipeline.from_pretrained` open."""
+"""Export format `diffusers`: what `load_lora_weights` and `from_pretrained` of a pipeline open."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import torch
 from diffusers import DiffusionPipeline, StableDiffusionPipeline, StableDiffusionXLPipeline
 from torch import Tensor
 
-from scarce.contract import Branch, BranchAdapter, ExportContext
+from scarce.contract import Branch, BranchAdapter, ExportContext, Prompt
 from scarce.errors import RunError
+from scarce.files import write_json
 from scarce_images.checkpoint import find_checkpoint
+from scarce_images.pipeline import INDEX
 from scarce_images.stable import StableNetwork, quiet
 from scarce_images.stable_text import StableText
 
@@ -25,11 +27,11 @@ PREFIX = "base_model.model."
 def diffusers(ctx: ExportContext) -> Path:
     """A LoRA file where only adapters were trained, else a whole pipeline into which adapters are merged; a folder per branch.
 
-    One branch alone lies in the folder itself. Raises RunError for a generator that is no Stable Diffusion.
+    One branch alone lies in the folder itself. A generator that is no Stable Diffusion becomes the format `generator` with an
+    index that `ScarcePipeline.from_pretrained` opens. Raises RunError for one that hears no text.
     """
     if not isinstance(ctx.modules["backbone"], StableNetwork):
-        what = f"{ctx.lineage[-1]} has a {type(ctx.modules['backbone']).__name__}, which diffusers has no pipeline for"
-        raise RunError(what, hint="scarce export RUN --to generator -o FOLDER")
+        return _write_own(ctx)
     if not all(isinstance(module, StableText) for path, module in ctx.modules.items() if path != "backbone"):
         raise RunError(f"{ctx.lineage[-1]} hears a conditioner that no pipeline has", hint="scarce export RUN --to generator -o FOLDER")
     for branch in ctx.branches:
@@ -38,6 +40,20 @@ def diffusers(ctx: ExportContext) -> Path:
             _write_lora(ctx, branch, out)
         else:
             _write_pipeline(ctx, branch, out)
+    return ctx.out
+
+
+def _write_own(ctx: ExportContext) -> Path:
+    """The generator as it is, under the index of a pipeline."""
+    if ctx.generator.space.layout != "image":
+        what = f"{ctx.lineage[-1]} makes no pictures, and pipelines of diffusers are for pictures"
+        raise RunError(what, hint="scarce export RUN --to generator -o FOLDER")
+    heard = ctx.generator.encode_condition([Prompt(text="one"), Prompt(text="another thing")])
+    if torch.equal(heard.tokens[0], heard.tokens[1]) and torch.equal(heard.mask[0], heard.mask[1]):
+        raise RunError(f"{ctx.lineage[-1]} hears no text, which a pipeline is asked by", hint="scarce export RUN --to generator -o FOLDER")
+    assert ctx.pack is not None
+    ctx.pack()
+    write_json(ctx.out / "model_index.json", INDEX)
     return ctx.out
 
 
