@@ -45,7 +45,7 @@ def told(recipe: str) -> list[dict[str, Any]]:
         settings["generator.from"] = f"run:{parent.folder}"
     rows = table(recipe, recipe, settings, TOLD[recipe])
     for row in rows:
-        row["ok"] = row["baseline verdict"] == ("no evidence" if row["arm"] == "blind" else "better")
+        row["ok"] = row["the baseline verdict"] == ("no evidence" if row["arm"] == "blind" else "better")
     return [{"texts": recipe, **row} for row in rows]
 
 
