@@ -175,3 +175,8 @@ def test_nothing_measured_is_said_plainly():
 def test_flags_are_those_of_each_arm():
     kids = children([privacy()], arm="plain") + children([privacy(near=0.1)], arm="lora")
     assert [(f.arm, f.source) for f in flags(kids)] == [("lora", "synthetic")]
+
+
+def test_a_run_that_generates_nothing_says_what_its_model_scores():
+    said = judge(children([[Metric(name="macro_f1", value=0.7, source="real", n=100).to_json()]]), "classification").sentence
+    assert said == "Nothing was generated; macro-F1 is 0.700 trained on real records."

@@ -55,7 +55,16 @@ def judge(children: Sequence[Child], task: str, arm: str | None = None) -> Verdi
     lights = {name: light for name, (light, _) in found.items()}
     reasons = {name: reason for name, (_, reason) in found.items()}
     told = "" if find(rows, MAIN_METRIC.get(task, "")) else conclusion(own)
-    return Verdict(lights=lights, reasons=reasons, sentence=told or _sentence(lights, reasons, len({c.seed for c in own})))
+    sentence = told or _plain(rows, task) or _sentence(lights, reasons, len({c.seed for c in own}))
+    return Verdict(lights=lights, reasons=reasons, sentence=sentence)
+
+
+def _plain(rows: Sequence[Row], task: str) -> str:
+    """What a run that generates nothing has to say: the score of a model of real records; nothing of another run."""
+    real = find(rows, MAIN_METRIC.get(task, ""), "real")
+    if real is None or any(row.source == "synthetic" for row in rows):
+        return ""
+    return f"Nothing was generated; {METRICS[MAIN_METRIC[task]]} is {real.value:.3f} trained on real records."
 
 
 def _sentence(lights: Mapping[str, Light], reasons: Mapping[str, str], seeds: int) -> str:
