@@ -6,6 +6,7 @@ from scarce.contract.condition import *
 from scarce.contract.contexts import *
 from scarce.contract.dataset import *
 from scarce.contract.generator import *
+from scarce.contract.layers import *
 from scarce.contract.learning import *
 from scarce.contract.options import *
 from scarce.contract.plan import *
@@ -15,7 +16,7 @@ from scarce.contract.space import *
 from scarce.contract.specs import *
 
 __all__ = [
-    "AcquisitionSpec", "AdaptContext", "Adapter", "AdapterHandle", "Backbone", "BackboneContext", "BackboneSpec",
+    "AcquisitionSpec", "AdaptContext", "Adapter", "AdapterHandle", "Attention", "Backbone", "BackboneContext", "BackboneSpec",
     "BaselineContext", "Block", "Branch", "BranchAdapter", "Budget", "Bundle", "Caption", "CaptionContext", "Codec",
     "CodecContext", "ComparedLearner", "Component", "Condition", "Conditioner", "ConditionerContext", "ConditionerSpec",
     "Dataset", "DifferentiableLearner", "Draw", "DrawContext", "Embedded", "EvaluatorContext", "EvaluatorSpec", "Event",
@@ -24,5 +25,5 @@ __all__ = [
     "Options", "Part", "Phase", "Plan", "PlanContext", "Predictions", "Prompt", "Runtime", "ScoreContext", "Space", "State",
     "StochasticLearner", "StrategySpec", "Supervision", "Term", "TermContext", "TokenLearner", "TrainingPart",
     "UpdateContext", "UpdateResult", "View", "WriteContext", "as_predictions", "concat",
-    "find_column", "hookimpl", "plain", "take", "thinned", "usable_parts",
+    "find_column", "hookimpl", "plain", "sinusoids", "take", "thinned", "usable_parts",
 ]  # fmt: skip

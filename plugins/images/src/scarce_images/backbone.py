@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scarce.contract import BackboneContext, BackboneSpec, Condition, Space, State, hookimpl
+from scarce.contract import BackboneContext, BackboneSpec, Condition, Space, State, hookimpl, sinusoids
 from scarce.errors import RecipeError
-from scarce_images.blocks import ConvolutionBlock, TransformerBlock, normalised, places, sinusoids
+from scarce_images.blocks import ConvolutionBlock, TransformerBlock, normalised, places
 from scarce_images.config import ConvTransformer as ConvTransformerOptions
 
 TIME_WIDTH = 128

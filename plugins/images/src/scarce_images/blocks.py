@@ -1,4 +1,4 @@
-"""Blocks of the text-to-image network: attention, a transformer block and a residual convolution block, all told the time."""
+"""Blocks of the text-to-image network: a transformer block and a residual convolution block, all told the time."""
 
 from __future__ import annotations
 
@@ -8,15 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scarce.contract import Condition
-
-
-def sinusoids(positions: Tensor, width: int, period: float = 10_000.0) -> Tensor:
-    """[n, width] cosines and sines of positions [n], at wavelengths from 2 pi up to 2 pi times `period`."""
-    half = (width + 1) // 2
-    frequencies = torch.exp(-math.log(period) * torch.arange(half) / half)
-    angles = positions[:, None] * frequencies
-    return torch.cat([angles.cos(), angles.sin()], dim=1)[:, :width]
+from scarce.contract import Attention, Condition, sinusoids
 
 
 def places(height: int, width: int, channels: int) -> Tensor:
@@ -25,31 +17,6 @@ def places(height: int, width: int, channels: int) -> Tensor:
     columns = sinusoids(torch.arange(width) * (math.pi * 8 / width), channels - channels // 2, 100.0)
     grid = [rows[:, None].expand(-1, width, -1), columns[None].expand(height, -1, -1)]
     return torch.cat(grid, dim=-1).reshape(height * width, channels)
-
-
-class Attention(nn.Module):
-    """Softmax attention as matrix products: on a CPU the backward pass of fused attention takes several times as long."""
-
-    def __init__(self, *, width: int, context: int, heads: int) -> None:
-        super().__init__()
-        self.heads = next(h for h in range(min(heads, width), 0, -1) if width % h == 0)
-        self.query = nn.Linear(width, width, bias=False)
-        self.key = nn.Linear(context, width, bias=False)
-        self.value = nn.Linear(context, width, bias=False)
-        self.out = nn.Linear(width, width, bias=False)
-
-    def forward(self, x: Tensor, context: Tensor, mask: Tensor | None = None) -> Tensor:
-        """x: [b, l, width]; context: [b, k, context]; mask: [b, k] True where the context exists."""
-        q, k, v = (self._split(y) for y in (self.query(x) / math.sqrt(x.shape[-1] // self.heads), self.key(context), self.value(context)))
-        scores = q @ k.transpose(-1, -2)
-        if mask is not None:
-            scores = scores.masked_fill(~mask[:, None, None, :], -1e4)
-        mixed = torch.softmax(scores, dim=-1).to(v.dtype) @ v
-        out: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
-        return out
-
-    def _split(self, x: Tensor) -> Tensor:
-        return x.view(x.shape[0], x.shape[1], self.heads, -1).transpose(1, 2)
 
 
 class TransformerBlock(nn.Module):

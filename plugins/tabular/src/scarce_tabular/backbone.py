@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scarce.contract import BackboneContext, BackboneSpec, Condition, Space, State, hookimpl
+from scarce.contract import BackboneContext, BackboneSpec, Condition, Space, State, hookimpl, sinusoids
 from scarce_tabular.config import MlpDenoiser as MlpDenoiserConfig
 
 TIME_WIDTH = 128
-
-
-def sinusoids(steps: int, width: int) -> Tensor:
-    """[steps, width] sines and cosines of times 0..steps-1 at periods up to 10,000 steps of 1,000."""
-    frequencies = torch.exp(-math.log(10_000) * torch.arange(width // 2) / (width // 2))
-    angles = torch.arange(steps)[:, None] * (1000 / steps) * frequencies
-    return torch.cat([angles.cos(), angles.sin()], dim=1)
 
 
 class ResidualMlp(nn.Module):
@@ -48,7 +39,7 @@ class ResidualMlp(nn.Module):
         nn.init.zeros_(self.outward.bias)
         starts = [sum(space.levels[:c]) for c in range(len(space.levels))]
         self.register_buffer("frequencies", 2.0 ** torch.arange(frequencies), persistent=False)
-        self.register_buffer("times", sinusoids(steps, TIME_WIDTH), persistent=False)
+        self.register_buffer("times", sinusoids(torch.arange(steps) * (1000 / steps), TIME_WIDTH), persistent=False)
         self.register_buffer("offsets", torch.tensor(starts, dtype=torch.int64), persistent=False)
 
     def forward(self, x_t: State, t: Tensor, condition: Condition, mask: Tensor | None = None) -> State:

@@ -8,11 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scarce.contract import BackboneContext, BackboneSpec, Condition, Space, State, hookimpl
+from scarce.contract import Attention, BackboneContext, BackboneSpec, Condition, Space, State, hookimpl, sinusoids
 from scarce.errors import RecipeError
-from scarce_timeseries.attention import TIME_WIDTH, Attention, sinusoids
 from scarce_timeseries.config import Dilated as DilatedOptions
 from scarce_timeseries.config import Transformer as TransformerOptions
+
+TIME_WIDTH = 128
 
 
 def exists_of(x_t: State, mask: Tensor | None) -> Tensor:
@@ -64,7 +65,7 @@ class Asked(nn.Module):
         self.time = nn.Linear(TIME_WIDTH, width)
         self.pooled = nn.Linear(condition_width, width, bias=False)
         self.mix = nn.Linear(width, width)
-        self.register_buffer("times", sinusoids(steps, TIME_WIDTH), persistent=False)
+        self.register_buffer("times", sinusoids(torch.arange(steps) * (1000 / steps), TIME_WIDTH), persistent=False)
 
     def forward(self, t: Tensor, condition: Condition) -> Tensor:
         """[b, width] of t [b]."""
@@ -166,7 +167,7 @@ class TransformerNetwork(nn.Module):
         )
         self.norm = nn.LayerNorm(o.width)
         self.outward = zeroed(PerStep(o.width, space.width))
-        self.register_buffer("positions", sinusoids(space.shape[0], o.width, space.shape[0]), persistent=False)
+        self.register_buffer("positions", sinusoids(torch.arange(space.shape[0]), o.width), persistent=False)
 
     def forward(self, x_t: State, t: Tensor, condition: Condition, mask: Tensor | None = None) -> State:
         """num: [b, l, c] prediction; steps the mask leaves out change no other step, and are predicted as 0."""
