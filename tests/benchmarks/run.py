@@ -3,7 +3,10 @@
 Groups: tables (the default; the plan for <= 15 CPU seconds of training), tables-60 (for <= 60), train_step, sampling,
 priors (full against standard), tldr (BERT beside the MLP), suite (ranks of TL;DR's adapters on one table), weights (its
 pretrained weights beside random ones and the MLP), text2data (the barrier beside other ways to fine-tune on few captions),
-text2data-sweep (its rho, alpha and beta), text_step (what a text adds to a training step), galot (rounds of generative active
+text2data-sweep (its rho, alpha and beta), molecules (both recipes of
+molecules beside controls and a blind arm), molecules-curve (validity as training goes on), egnn_step (a step of the equivariant network
+over its matrix products), motion (a body that follows
+compositions of actions never trained on), text_step (what a text adds to a training step), galot (rounds of generative active
 learning beside random generation, and what an ascent step costs), galot-shapes (the same on drawn pictures), tiny-t2i (what the
 packaged generator of emoji can do), datadream (shapes of four unseen styles), lora_step (adapters of a pipeline beside plain
 peft), lugpi (students of generated pictures beside baseline and controls on reviews).
@@ -26,7 +29,8 @@ GROUPS: dict[str, tuple[str, dict[str, Any]]] = {
     "tables": ("tables", {}), "tables-60": ("tables", {"budget": 60}), "train_step": ("train_step", {}), "sampling": ("sampling", {}),
     "priors": ("priors", {}), "tldr": ("tldr", {}), "suite": ("suite", {}),
     "weights": ("suite", {"factor": "backbone"}),
-    "text2data": ("text2data", {}), "text2data-sweep": ("text2data_sweep", {}), "text_step": ("text_step", {}),
+    "molecules": ("molecules", {}), "molecules-curve": ("molecules", {"of_steps": True}), "egnn_step": ("egnn_step", {}),
+    "motion": ("motion", {}), "text2data": ("text2data", {}), "text2data-sweep": ("text2data_sweep", {}), "text_step": ("text_step", {}),
     "datadream": ("datadream", {}), "tiny-t2i": ("tiny_t2i", {}), "lora_step": ("lora_step", {}), "galot": ("galot", {}),
     "lugpi": ("lugpi", {}), "galot-shapes": ("galot", {"data": "shapes", "arms": ("random", "margin")}),
 }  # fmt: skip

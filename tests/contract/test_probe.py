@@ -260,3 +260,23 @@ def test_j_generation_begins_at_labelled_records_of_the_asked_class(toys, tmp_pa
 
     checks = {c.name: c.state for c in verify(tmp_path / "r", read_catalogue())}
     assert checks["samples"] == "ok"
+
+
+def test_k_a_network_has_a_loss_of_its_own_on_the_clean_samples_its_prediction_means(toys, tmp_path, monkeypatch):
+    import pandas as pd
+    import scarce_toys as toy
+
+    def generated(folder):
+        run(toys, folder, train={"steps": 150, "batch": 4, "rate": 0.01}, generate={"steps": 5, "count": 40}, learner=None)
+        return float(pd.read_parquet(folder / "samples" / "synthetic.parquet")["a"].mean())
+
+    seen = []
+
+    def penalty(self, predicted, clean):
+        seen.append((predicted.num.shape, clean.num.shape))
+        return 20 * (predicted.num - 3.0).square().mean(1)
+
+    plain = generated(tmp_path / "plain")
+    monkeypatch.setattr(toy.Net, "penalty", penalty, raising=False)
+    assert generated(tmp_path / "drawn") > plain + 1.0
+    assert set(seen) == {(torch.Size([4, 1]), torch.Size([4, 1]))}

@@ -30,8 +30,21 @@ def words(n: int, seed: int = 0) -> pd.DataFrame:
     return pd.DataFrame({"text": texts, "side": np.array(["fruit", "tools"], dtype=object)[code]})
 
 
+def trails(n: int, seed: int = 0) -> pd.DataFrame:
+    """n paths of a point in the plane that rise or fall with the class in `side`."""
+    return sequences(n, seed).rename(columns={"series": "motion"})
+
+
 NOUNS = (("apple", "pear", "plum"), ("saw", "drill", "hammer"))
 VOCABULARY = ["my", "is", "old", "new", *NOUNS[0], *NOUNS[1]]
+
+
+def alcohols(n: int, seed: int = 0) -> pd.DataFrame:
+    """n small molecules that end in an alcohol or an amine, as the class in `side` says."""
+    chains = [f"{a}{b}{c}" for a in ("C", "CC", "CO", "C(F)", "C(C)") for b in ("C", "C(C)", "C(F)") for c in ("C", "CC")]
+    code = np.arange(n) % 2
+    texts = [f"{chains[i // 2 % len(chains)]}{'ON'[c]}" for i, c in enumerate(code)]
+    return pd.DataFrame({"smiles": texts, "side": np.array(["alcohol", "amine"], dtype=object)[code]})
 
 
 @dataclass(frozen=True)
@@ -47,12 +60,14 @@ LABEL = [{"name": "label", "width": 8}]
 BASES = {
     "tabular": Base(vectors, {"backbone": {"name": "mlp", "width": 16, "layers": 1}, "conditioner": LABEL}, "mlp"),
     "timeseries": Base(sequences, {"backbone": {"name": "dilated", "channels": 8, "layers": 2}, "conditioner": LABEL}, "conv"),
+    "motion": Base(trails, {"backbone": {"name": "motion-transformer", "width": 8, "layers": 1, "heads": 2}, "conditioner": LABEL}, "conv"),
     "images": Base(
         pictures,
         {"backbone": {"name": "conv-transformer", "width": 16, "layers": 1, "heads": 2, "channels": 8}, "conditioner": LABEL},
         "resnet",
     ),
     "text": Base(words, learner="text"),
+    "molecules": Base(alcohols, {"backbone": {"name": "egnn", "width": 8, "layers": 1, "radial": 4}, "conditioner": LABEL}, "forest"),
 }
 """Modality -> how it is used; one that is installed and not here fails the tests."""
 
@@ -75,6 +90,7 @@ SMALL: dict[tuple[str, str], dict[str, Any]] = {
     ("learner", "mobilenet"): {"steps": 2, "batch": 8, "width": 0.1},
     ("learner", "features"): {"space": "clip", "steps": 4},
     ("learner", "clip"): {"source": "clip", "steps": 2, "batch": 4, "rank": 2},
+    ("learner", "forest"): {"trees": 5},
     ("learner", "text"): {"source": "bert", "steps": 4, "hidden": 8, "max_tokens": 16},
 }
 """(role, name) -> options that make it small; "clip" and "bert" stand for a folder of `weights.py`."""

@@ -270,6 +270,9 @@ class Extra(StrategySpec):
     def strategy_term(self, ctx):
         assert ctx.name == "pull"
         assert bool((ctx.condition.labels == -1).all())
+        mine = ctx.cut(torch.rand, 2)
+        whole = torch.rand(ctx.of, 2, generator=torch.Generator().manual_seed(ctx.generator.initial_seed()))
+        assert torch.equal(mine, whole[ctx.start : ctx.start + len(ctx.rows)])
         return ctx.denoise(ctx.null)
 
     @hookimpl

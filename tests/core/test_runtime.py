@@ -11,7 +11,7 @@ from torch import nn
 from scarce.contract import Budget, Draw, Fitting, Phase, Term, UpdateResult
 from scarce.errors import RecipeError, RunError, TrainingError
 from scarce.files import read_json, read_tensors, write_json, write_tensors
-from scarce.runtime.checkpoint import last_checkpoint, save_checkpoint
+from scarce.runtime.checkpoint import last_checkpoint, save_checkpoint, set_aside_damaged
 from scarce.runtime.options import RuntimeOptions
 from scarce.runtime.order import RowOrder
 from scarce.runtime.residency import Residency
@@ -262,3 +262,84 @@ def test_models_share_a_budget_and_the_least_recently_used_leaves():
 def test_an_absent_device_is_said():
     with pytest.raises(RecipeError, match="not usable"):
         SharedRuntime(seed=0, options=RuntimeOptions(device="cuda:7"))
+
+
+def test_a_model_that_was_evicted_comes_back_when_it_is_called():
+    a, b = nn.Sequential(nn.Linear(100, 100), nn.ReLU()), nn.Linear(100, 100)
+    size = 4 * (100 * 100 + 100)
+    space = Residency(torch.device("cpu"), size)
+    with space.resident(a):
+        pass
+    with space.resident(b):
+        assert space.inside == [b]
+    a[0](torch.zeros(1, 100))  # a part of it
+    assert space.inside == [a]
+    assert space.peak == size
+    a(torch.zeros(1, 100))
+    assert not a[0]._forward_pre_hooks
+
+
+def test_models_that_do_not_fit_at_once_are_said_and_leave_nothing_pinned():
+    a, b = nn.Linear(100, 100), nn.Linear(100, 100)
+    space = Residency(torch.device("cpu"), 60_000)
+    with pytest.raises(TrainingError, match=r"runtime\.memory_gb"), space.resident(a), space.resident(b):
+        pass
+    with space.resident(b):
+        assert space.inside == [b]
+    assert space.peak == 40_400
+
+
+def test_shared_weights_count_once_and_stay_where_another_uses_them():
+    a = nn.Linear(100, 100)
+    both, other = nn.Sequential(a, nn.Linear(100, 100)), nn.Linear(100, 100)
+    space = Residency(torch.device("cpu"), 2 * 40_400)
+    with space.resident(a):
+        with space.resident(both):
+            assert space.used == 2 * 40_400
+        with space.resident(other):  # `both` leaves, but not the weights of `a`
+            assert space.used == 2 * 40_400
+            assert space.inside == [a, other]
+            a(torch.zeros(1, 100))
+            assert space.inside == [a, other]
+
+
+def test_a_model_that_nobody_uses_any_more_is_not_inside():
+    space = Residency(torch.device("cpu"), None)
+    net = nn.Linear(10, 10)
+    with space.resident(net):
+        assert space.used == 440
+    del net
+    assert space.used == 0
+
+
+def test_an_exception_inside_leaves_the_models_free_to_go():
+    a, b = nn.Linear(100, 100), nn.Linear(100, 100)
+    space = Residency(torch.device("cpu"), 40_400)
+    with pytest.raises(ValueError, match="x"), space.resident(a):
+        raise ValueError("x")
+    with space.resident(b):
+        assert space.inside == [b]
+
+
+def test_a_damaged_checkpoint_is_set_aside_and_said(tmp_path):
+    for step in (1, 2):
+        save_checkpoint(tmp_path, step, {"w": torch.full((4,), float(step))}, {"events": []})
+    newest = sorted(tmp_path.glob("step-*"))[-1]
+    newest.write_bytes(newest.read_bytes()[:-1])
+    said = []
+    set_aside_damaged(tmp_path, said.append)
+    assert last_checkpoint(tmp_path)[1]["step"] == 1
+    assert newest.name in said[0]
+    assert "goes on from step-00000001" in said[0]
+
+
+def test_memory_that_a_cpu_does_not_have_halves_the_micro_batch_too():
+    net, loss, phase = problem(steps=3)
+
+    def hungry(draw):
+        if len(draw.rows) > 4:
+            torch.empty(1 << 50)
+        return loss(draw)
+
+    fitted = runtime().fit(fitting(net, hungry, phase))
+    assert [e["micro"] for e in fitted.events] == [8, 4]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
+from pathlib import Path
 
 
 class ScarceError(Exception):
@@ -47,6 +49,27 @@ class TrainingError(ScarceError):
 
 class RunError(ScarceError):
     """A run folder is missing, damaged, from another version, or asked for something it lacks."""
+
+
+class Stopped(KeyboardInterrupt):
+    """A run was stopped by ctrl-C or SIGTERM: what is kept where, and `hint`, the command that goes on."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  to go on: {self.hint}"
+
+
+@contextmanager
+def stoppable(folder: Path) -> Iterator[None]:
+    """A KeyboardInterrupt inside says where finished work is, and the command that goes on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Stopped(f"what is finished stays in {folder}", hint=f"scarce resume {folder}") from None
 
 
 def did_you_mean(asked: str, known: Iterable[str]) -> str:

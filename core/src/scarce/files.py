@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -18,21 +19,78 @@ from torch import Tensor
 
 from scarce.errors import PluginError, RunError
 
+BOOK = ".book.jsonl"
+"""The hashes of what was written in a folder, a line per file; see `booked`."""
+
+_books: ContextVar[tuple[tuple[Path, tuple[str, ...]], ...]] = ContextVar("books", default=())
+
+
+@contextmanager
+def booked(folder: Path, names: tuple[str, ...]) -> Iterator[None]:
+    """Inside, the SHA-256 of every file that is written below `folder` goes into its book before the file is in place.
+
+    names: beginnings of the names, relative to the folder, that are booked. So whoever continues can tell a damaged file.
+    """
+    token = _books.set(((folder, names), *_books.get()))
+    try:
+        yield
+    finally:
+        _books.reset(token)
+
+
+def read_book(folder: Path) -> dict[str, list[str]]:
+    """Name -> SHA-256 of everything that was ever written under it, the newest last."""
+    out: dict[str, list[str]] = {}
+    for line in read_lines(folder / BOOK):
+        if isinstance(line, dict) and {"name", "sha256"} <= set(line):
+            out.setdefault(line["name"], []).append(line["sha256"])
+    return out
+
+
+def _book(path: Path, data: bytes) -> None:
+    for folder, names in _books.get():
+        if path.is_relative_to(folder) and (name := path.relative_to(folder).as_posix()).startswith(names):
+            append_line(folder / BOOK, {"name": name, "sha256": hashlib.sha256(data).hexdigest()})
+            return
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """A place that can't be written is a RunError."""
+    try:
+        yield
+    except OSError as error:
+        raise RunError(f"{path} can't be written: {error.strerror}", hint=f"ls -ld {path}; df -h {path.parent}") from error
+
 
 def write_bytes(path: Path, data: bytes) -> Path:
     """Write beside `path`, flush to disk, then rename over it; a place that can't be written is a RunError."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with beside.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except OSError as error:
-        with suppress(OSError):
-            beside.unlink()
-        raise RunError(f"{path} can't be written: {error.strerror}", hint=f"ls -ld {path}; df -h {path.parent}") from error
+    with _writing(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with beside.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            _book(path, data)
+            os.replace(beside, path)
+        except BaseException:
+            with suppress(OSError):
+                beside.unlink()
+            raise
+    return path
+
+
+def append_line(path: Path, data: Any) -> Path:
+    """Add a JSON object as a line, on a line of its own where the last write was cut short; RunError as `write_bytes`."""
+    with _writing(path), path.open("a+b") as file:
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            cut = file.read(1) != b"\n"
+        else:
+            cut = False
+        file.write(b"\n" * cut + (json.dumps(data, default=_plain) + "\n").encode())
     return path
 
 
@@ -82,7 +140,7 @@ def packaged(distribution: str, relative: str, *, install: str) -> Path:
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """The objects of a file with one JSON object per line; none without a file, and none of a line that a killed process cut short."""
     out = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []:
         with suppress(json.JSONDecodeError):
             out.append(json.loads(line))
     return out

@@ -14,6 +14,7 @@ SHARED: dict[str, dict[str, Any]] = {
     "run": {"type": Path, "help": "run folder"},
     "--data": {"metavar": "FILE", "help": "your data: path, or builtin:NAME"},
     "--set": {"metavar": "KEY=VALUE", "action": "append", "default": [], "help": "override one recipe value"},
+    "--workers": {"metavar": "N", "type": int, "help": "processes for arms, seeds, branches and shards (default: this one)"},
     "--preset": {"help": "test, quick (default) or full"},
     "--quiet": {"action": "store_true", "help": "no progress"},
     "--json": {"action": "store_true", "help": "print JSON"},
@@ -27,6 +28,14 @@ def parser(verb: str, text: str, *shared: str) -> argparse.ArgumentParser:
     for name in shared:
         made.add_argument(name, **SHARED[name])
     return made
+
+
+def overrides(asked: argparse.Namespace) -> dict[str, Any]:
+    """The recipe values that --set and --workers override; RecipeError for one that can't be read."""
+    from scarce.runs.recipe import parse_set
+
+    out = dict(parse_set(text) for text in asked.set)
+    return out if asked.workers is None else {**out, "runtime.workers": asked.workers}
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

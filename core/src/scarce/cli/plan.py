@@ -4,23 +4,30 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from scarce.cli.common import parser, show, table
 from scarce.errors import RecipeError
 
 
 def main(argv: list[str]) -> None:
-    """Run `plan RECIPE [--data FILE] [--set KEY=VALUE …] [--preset NAME] [--json]`."""
-    text = "Show the phases a recipe will train; nothing is trained. --json prints the resolved recipe and the plan."
-    asked = parser("plan", text, "recipe", "--data", "--set", "--preset", "--json").parse_args(argv)
+    """Run `plan RECIPE [--data FILE] [--set KEY=VALUE …] [--preset NAME] [--calibrate] [--json]`."""
+    text = "Show what a recipe will train, and about how long it takes, in how much memory and disk; a run that can't fit is refused."
+    arguments = parser("plan", text, "recipe", "--data", "--set", "--preset", "--json")
+    arguments.add_argument("--calibrate", action="store_true", help="measure the time: some real steps and samples, about 10 s")
+    arguments.add_argument("--out", metavar="DIR", type=Path, default=Path("runs"), help="where the run would be, for its free disk")
+    asked = arguments.parse_args(argv)
     from scarce.catalogue import read_catalogue
     from scarce.runs.assembly import assemble
+    from scarce.runs.estimating import lines as shown_needs
+    from scarce.runs.estimating import needs, refuse_large, refuse_unfit, roomy
     from scarce.runs.folder import plain
     from scarce.runs.loading import load_data, make_codec
     from scarce.runs.parents import codec_parent, settled
     from scarce.runs.planning import rows
     from scarce.runs.recipe import data_overrides, find_recipe, parse_set, resolve
     from scarce.runs.run import Job, prepare
+    from scarce.runtime.room import disk_free, memory_free
     from scarce.runtime.runtime import SharedRuntime
 
     catalogue = read_catalogue()
@@ -28,6 +35,7 @@ def main(argv: list[str]) -> None:
     overrides = [*data_overrides(asked.data), *(parse_set(text) for text in asked.set)]
     recipe = settled(resolve(raw, preset=asked.preset, overrides=overrides), catalogue)
     assembly = assemble(recipe, catalogue, name="data")
+    refuse_large(recipe.data.source)
     dataset = load_data(recipe, assembly, catalogue)
     runtime = SharedRuntime(seed=recipe.seed, options=recipe.runtime)
     if not recipe.generates:
@@ -36,15 +44,40 @@ def main(argv: list[str]) -> None:
         codec = make_codec(dataset, assembly, recipe, Path(folder), codec_parent(recipe, catalogue))
         if (recipe.generator.source is not None or recipe.generator.given) and not recipe.strategy:
             raise RecipeError("nothing is trained: the generator is used as it is", hint="scarce run RECIPE")
-        plan = prepare(Job(recipe, Path(folder), catalogue), dataset, codec, assembly, runtime).model.plan
+        with roomy("the network with its data"):
+            made = prepare(Job(recipe, Path(folder), catalogue), dataset, codec, assembly, runtime)
+    plan, found = made.model.plan, needs(recipe, dataset, made.model, made.codec.space)
+    runs = recipe.seeds * max(1, len(recipe.arm))
+    refuse_unfit(found, asked.out, runtime.device, runs=runs)
     counts = ", ".join(f"{name} {len(dataset.rows(name))}" for name in ("train", "validation", "test"))
-    found = rows(plan)
+    table_rows = rows(plan)
     lines = [f"{dataset.name}: {len(dataset)} rows ({counts}), target {dataset.target_name or 'none'}, {recipe.seeds} seed(s)"]
-    lines.append(table(tuple(found[0]), [tuple(row.values()) for row in found]))
+    lines.append(table(tuple(table_rows[0]), [tuple(row.values()) for row in table_rows]))
     lines += [f"arms: {', '.join(arm.name for arm in recipe.arm)}"] if recipe.arm else []
     cost = {
-        "runs": recipe.seeds * max(1, len(recipe.arm)), "steps": sum(p.budget.steps for p in plan.phases),
+        "runs": runs, "steps": sum(p.budget.steps for p in plan.phases),
         "rows": sum(p.budget.steps * p.budget.batch * len(p.terms) for p in plan.phases),
     }  # fmt: skip
     lines.append(f"cost: {cost['steps']} steps on {cost['rows']:,} rows drawn, in each of {cost['runs']} run(s)")
-    show({"recipe": plain(recipe), "plan": plan.to_json(), "cost": cost}, "\n".join(lines), as_json=asked.json)
+    facts = _facts(asked.calibrate, made, dataset, recipe, assembly, runtime)
+    facts |= {"runs": runs, "seconds": runs * (facts["train_seconds"] + facts["sample_seconds"])}
+    facts |= {"memory_free": memory_free(runtime.device), "disk_free": disk_free(asked.out)}
+    lines += shown_needs(found, facts)
+    out = {"recipe": plain(recipe), "plan": plan.to_json(), "cost": cost, "needs": found.to_json(), "estimate": facts}
+    show(out, "\n".join(lines), as_json=asked.json)
+
+
+def _facts(calibrated: bool, made: Any, dataset: Any, recipe: Any, assembly: Any, runtime: Any) -> dict[str, Any]:
+    """Seconds of training and generation, and bytes that are loaded already."""
+    from scarce.runs.calibrating import calibrate, rough
+    from scarce.runs.estimating import asked_rows
+    from scarce.runs.generating import asked_prompts
+    from scarce.runtime.room import memory_used
+
+    used, asked = memory_used(), asked_rows(recipe, dataset)
+    if calibrated:
+        prompts = asked_prompts(dataset, recipe, assembly, made.codec)
+        times = calibrate(made, prompts, asked, runtime, recipe.generate)
+    else:
+        times = rough(made, asked, runtime, recipe.generate)
+    return {**vars(times), "used": used}

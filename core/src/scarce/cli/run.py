@@ -2,44 +2,51 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 from typing import Any
 
-from scarce.cli.common import parser, show, table
-from scarce.errors import RecipeError
+from scarce.cli.common import overrides, parser, show, table
+from scarce.errors import RecipeError, Stopped, stoppable
 
 
 def main(argv: list[str]) -> None:
     """Run `run RECIPE [--data FILE] [--set KEY=VALUE …] [--preset NAME] [--out DIR] [--trace] [--json]`."""
     text = "Run a recipe: load, train, generate, learn, evaluate, report."
-    arguments = parser("run", text, "recipe", "--data", "--set", "--preset", "--quiet", "--json")
+    arguments = parser("run", text, "recipe", "--data", "--set", "--preset", "--workers", "--quiet", "--json")
     arguments.add_argument("--out", metavar="DIR", type=Path, help="run folder (default: runs/NAME-N)")
     arguments.add_argument("--trace", action="store_true", help="every hook call with plugin and time, in trace.jsonl and a table")
     asked = arguments.parse_args(argv)
     from scarce.runs import api
-    from scarce.runs.recipe import parse_set
+    from scarce.runs.following import together
 
-    overrides = dict(parse_set(text) for text in asked.set)
-    made = {"preset": asked.preset, "out": asked.out, "quiet": asked.quiet, "trace": asked.trace}
-    _show(api.run(asked.recipe, data=asked.data, set=overrides, **made), asked.json)
+    made = {"set": overrides(asked), "preset": asked.preset, "out": asked.out, "quiet": asked.quiet, "trace": asked.trace}
+    if (run := together(lambda: api.run(asked.recipe, data=asked.data, **made))) is not None:
+        _show(run, asked.json)
 
 
 def resume(argv: list[str]) -> int:
     """Run `resume RUN [--json]`; 1 when a point of a sweep is not finished."""
     text = "Continue an interrupted run where it stopped; --set must equal the run's own recipe."
-    asked = parser("resume", text, "run", "--set", "--quiet", "--json").parse_args(argv)
+    asked = parser("resume", text, "run", "--set", "--workers", "--quiet", "--json").parse_args(argv)
+    with stoppable(asked.run):
+        return _resume(asked)
+
+
+def _resume(asked: argparse.Namespace) -> int:
     from scarce.runs import api
-    from scarce.runs.recipe import parse_set
+    from scarce.runs.following import together
     from scarce.runtime.progress import Progress
 
-    overrides, progress = [parse_set(text) for text in asked.set], Progress(quiet=asked.quiet)
+    sets, progress = list(overrides(asked).items()), Progress(quiet=asked.quiet)
     if (asked.run / "sweep.json").is_file():
         from scarce.cli.sweep import tell
         from scarce.tools.sweep import resume_sweep
 
-        return tell(resume_sweep(asked.run, overrides, progress=progress), as_json=asked.json)
-    _show(api.resume(asked.run, overrides, progress=progress), asked.json)
+        return tell(resume_sweep(asked.run, sets, progress=progress), as_json=asked.json)
+    if (run := together(lambda: api.resume(asked.run, sets, progress=progress))) is not None:
+        _show(run, asked.json)
     return 0
 
 
@@ -53,7 +60,7 @@ def evaluate(argv: list[str]) -> None:
 
 
 def sample(argv: list[str]) -> None:
-    """Run `sample RUN -n N [--where COND …] [--prompt TEXT | --prompts FILE] [--length L] [--seed N] [-o FILE] [--json]`."""
+    """Run `sample RUN -n N [--where COND …] [--prompt TEXT | --prompts FILE] [--length L] [--seed N] [-o FILE [--parts]] [--json]`."""
     arguments = parser("sample", "Draw new samples from a run's generator.", "run", "--quiet", "--json")
     arguments.add_argument("-n", type=int, default=10, help="how many (default 10)")
     arguments.add_argument("--where", metavar="COND", action="append", default=[], help="'left=yes', 'city in {Ulm,Bonn}', '30<age<40'")
@@ -63,15 +70,25 @@ def sample(argv: list[str]) -> None:
     arguments.add_argument("--length", metavar="L", type=int, help="length of every sample, where lengths vary")
     arguments.add_argument("--seed", type=int, default=0, help="same seed, same samples")
     arguments.add_argument("-o", "--out", metavar="FILE", type=Path, help="write here; the suffix chooses the format")
+    arguments.add_argument("--parts", action="store_true", help="FILE is a folder of files, one per shard, written as they are drawn")
     asked = arguments.parse_args(argv)
-    if asked.out is not None and asked.out.is_dir():
+    if asked.parts and asked.out is None:
+        raise RecipeError("--parts needs a folder to write to", hint="-o rows.parquet --parts")
+    if asked.out is not None and asked.out.is_dir() and not asked.parts:
         raise RecipeError(f"{asked.out} is a folder", hint="-o FILE.csv")
     from scarce.runs import api
 
     opened, prompt = api.load(asked.run), asked.prompt
     if asked.prompts is not None:
         prompt = [line.strip() for line in _lines(asked.prompts) if line.strip()]
-    records = opened.sample(asked.n, where=asked.where, prompt=prompt, length=asked.length, seed=asked.seed, quiet=asked.quiet)
+    how = {"where": asked.where, "prompt": prompt, "length": asked.length, "seed": asked.seed, "quiet": asked.quiet}
+    if asked.parts:
+        try:
+            show({"folder": (made := opened.sample_parts(asked.n, asked.out, **how))}, str(made), as_json=asked.json)
+        except KeyboardInterrupt:
+            raise Stopped(f"what is drawn stays in {asked.out}", hint="the same command again") from None
+        return
+    records = opened.sample(asked.n, **how)
     if asked.out is not None:
         written = opened.write(records, asked.out)
         show({"file": written}, str(written), as_json=asked.json)

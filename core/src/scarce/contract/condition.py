@@ -57,6 +57,12 @@ class Condition(Frozen, kw_only=False):
         labels = None if self.labels is None else self.labels[rows]
         return Condition(self.tokens[rows], self.mask[rows], pooled, {k: v[rows] for k, v in self.extra.items()}, labels)
 
+    def to(self, device: torch.device | str) -> Condition:
+        """The same on another device."""
+        pooled = None if self.pooled is None else self.pooled.to(device)
+        labels = None if self.labels is None else self.labels.to(device)
+        return Condition(self.tokens.to(device), self.mask.to(device), pooled, {k: v.to(device) for k, v in self.extra.items()}, labels)
+
 
 def stack(conditions: Sequence[Condition]) -> Condition:
     """Conditions one after another as one batch; shorter ones get masked tokens at their end."""

@@ -143,7 +143,8 @@ class TermContext(Frozen):
     """strategy_term. A batch for the loss called `name`.
 
     denoise(condition) gives per-row losses [b] of x0; denoise(condition, other) those of other clean samples. rows: [b]
-    positions of the batch in the data set.
+    positions of the batch in the data set. start, of: the batch may be a part, rows `start` on of `of` (0: it is whole). The
+    generator is the same for every part, so numbers that belong to rows are drawn for `of` rows and cut: `ctx.cut(torch.rand, 3)`.
     """
 
     name: str
@@ -157,6 +158,13 @@ class TermContext(Frozen):
     step: int
     phase: Phase
     rows: Tensor
+    start: int = 0
+    of: int = 0
+
+    def cut(self, draw: Callable[..., Tensor], *shape: int) -> Tensor:
+        """[b, *shape] random numbers of `torch.rand` or `torch.randn`: this part's rows of those of the whole batch."""
+        rows = len(self.rows)
+        return draw(self.of or rows, *shape, generator=self.generator)[self.start : self.start + rows]
 
 
 class UpdateContext(Frozen):
@@ -285,7 +293,8 @@ class ExportContext(Frozen):
     """What a format of the group `scarce.exporters` is called with: it fills the empty folder `out` and returns it.
 
     modules: recipe path -> network, with adapters off; source: the checkpoint that weights were read from, if any; lineage: the
-    run folders that made the generator, the first of them from scratch; half: weights in 16 bits.
+    run folders that made the generator, the first of them from scratch; half: weights in 16 bits; pack: writes the format
+    `generator` into `out`, for a format that is one with something beside it.
     """
 
     generator: Generator
@@ -295,3 +304,4 @@ class ExportContext(Frozen):
     lineage: tuple[Path, ...]
     out: Path
     half: bool = False
+    pack: Callable[[], object] | None = None

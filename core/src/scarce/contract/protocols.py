@@ -51,7 +51,8 @@ class Backbone(Protocol):
     """A torch module that predicts the process's target from a noisy state.
 
     It may have `fresh`, the names of its parameters that no checkpoint brought and that must train even where adapters
-    stand for the rest, and `config_json()`, plain data that come back as `BackboneContext.saved`.
+    stand for the rest, `config_json()`, plain data that come back as `BackboneContext.saved`, and `penalty(predicted, clean)`, [b]
+    losses of the clean samples that its prediction means beside the true ones, added to the denoising loss in training.
     """
 
     def __call__(self, x_t: State, t: Tensor, condition: Condition, mask: Tensor | None = None) -> State:
@@ -206,12 +207,15 @@ class Draw(Frozen):
     """What one loss call may use: which rows, and random numbers that are its own.
 
     rows: [b] positions in the training tensors; generator: seeded by (seed, phase, draw, step), so terms that
-    share a draw see the same rows, t and noise; step: optimizer step from 0.
+    share a draw see the same rows, t and noise; step: optimizer step from 0. start, of: where a batch is worked on in parts
+    (micro-batches, processes), the rows are those from `start` of a batch of `of`; of = 0: they are the whole batch.
     """
 
     rows: Tensor
     generator: torch.Generator
     step: int
+    start: int = 0
+    of: int = 0
 
 
 Loss = Callable[[Draw], Tensor]

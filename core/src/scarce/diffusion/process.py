@@ -17,6 +17,7 @@ from scarce.diffusion.schedules import Level
 from scarce.errors import DataError
 
 Network = Callable[[State, Tensor], State]
+Penalty = Callable[[State, State], Tensor]
 
 
 class Process(nn.Module):
@@ -92,16 +93,21 @@ class Process(nn.Module):
         """Signal, noise and keep probability at time t; -1 is clean data."""
         return self._levels[t + 1]
 
-    def loss(self, network: Network, x0: State, generator: torch.Generator, labels: Tensor | None = None) -> Tensor:
+    def loss(
+        self, network: Network, x0: State, generator: torch.Generator, labels: Tensor | None = None, *, start: int = 0, of: int = 0,
+        penalty: Penalty | None = None,
+    ) -> Tensor:  # fmt: skip
         """[b] losses of clean samples: mean squared error of the target plus the mean over categorical columns.
 
         labels: [b] class codes the network is told (-1: none), which choose the prior where classes have their own.
-        Times are stratified over the batch; every draw comes from `generator` (CPU). Masked positions don't count.
+        Times are stratified over the batch; every draw comes from `generator` (CPU). Masked positions don't count. start, of: x0
+        are rows `start` on of a batch of `of` (0: the whole batch), and get the draws that they get in the whole. penalty: a
+        network's own loss on the clean samples that its prediction means (`protocols.Backbone`), added.
         """
-        device = x0.num.device
-        t = self._times(len(x0), generator).to(device)
-        noise = torch.randn(x0.num.shape, generator=generator).to(device)
-        uniform = torch.rand(2, *x0.cat.shape, generator=generator).to(device)
+        device, rows, mine = x0.num.device, of or len(x0), slice(start, start + len(x0))
+        t = self._times(rows, generator)[mine].to(device)
+        noise = torch.randn((rows, *x0.num.shape[1:]), generator=generator)[mine].to(device)
+        uniform = torch.rand((2, rows, *x0.cat.shape[1:]), generator=generator)[:, mine].to(device)
         with torch.autocast(device.type, enabled=False):
             a, s, keep = self.table[t + 1].view(-1, *[1] * (x0.num.ndim - 1), 3).unbind(-1)
             eps = self.project(noise, x0.mask)
@@ -115,6 +121,9 @@ class Process(nn.Module):
                 p, q = schedules.coefficients(self.options.target, a, s)
                 error = self.project(predicted.num.float(), x0.mask) - (p * w0 + q * eps)
                 total = total + self.weights[t] * self._mean(error**2, x0.mask, self.axis)
+                if penalty is not None:
+                    w0_hat = self.project((q * x_t.num - s * predicted.num.float()) / (a * q - s * p), x0.mask)
+                    total = total + penalty(State(self.prior.unwhiten(w0_hat, labels), x0.cat, x0.mask), x0)
             if self.space.levels:
                 total = total + self._categorical_loss(predicted.cat, x0, cat, t)
         return total

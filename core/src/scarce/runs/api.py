@@ -7,19 +7,21 @@ from pathlib import Path
 from typing import Any
 
 from scarce.catalogue.catalogue import read_catalogue
-from scarce.contract.condition import Prompt
 from scarce.contract.contexts import WriteContext
 from scarce.errors import DataError
-from scarce.files import read_json, read_lines
+from scarce.files import booked, read_json, read_lines
 from scarce.host.trace import summary
 from scarce.report.results import Results
 from scarce.report.write import short_html
 from scarce.runs.assembly import assemble, parent_rows
 from scarce.runs.experiment import TRACE_FILE, Experiment, collect, proceed, start
-from scarce.runs.folder import children, new_folder, read_recipe, refuse_changes
-from scarce.runs.generating import asked_texts, class_counts, generate
+from scarce.runs.folder import carried_as, children, new_folder, read_recipe, refuse_changes
+from scarce.runs.generating import Asked, class_counts, drawn, generate
+from scarce.runs.generator import TrainedGenerator
+from scarce.runs.mending import BOOKED, parts_folder
 from scarce.runs.opening import open_generator
 from scarce.runs.parents import origin, settled
+from scarce.runs.pieces import kept_records
 from scarce.runs.provenance import command
 from scarce.runs.recipe import data_overrides, find_recipe, read_toml, resolve
 from scarce.runs.where import parse_where
@@ -59,15 +61,39 @@ class Run:
 
     def sample(
         self, n: int, *, where: Mapping[str, Any] | Sequence[str] = (), prompt: str | Sequence[str] | None = None,
-        length: int | None = None, seed: int = 0, quiet: bool = True,
+        length: int | None = None, seed: int = 0, quiet: bool = True, set: Mapping[str, Any] | None = None,
     ) -> Any:  # fmt: skip
         """n finished records (a DataFrame for tables) that honour `where`; same seed, same records.
 
         where: {"left": "yes", "age": (30, 40), "city": ["Ulm", "Bonn"]}, or strings as on the command line. prompt: a text,
         or several that are asked in turn; a generator that follows captions alone gives records without a class. length: of
-        every record, where lengths vary. Raises DataError for unknown columns, unseen levels, empty ranges, empty prompts,
-        lengths that the generator has no room for, and a class asked of one that follows captions alone.
+        every record, where lengths vary. set: keys of [generate] for this call, such as steps and guidance. Raises DataError for
+        unknown columns, unseen levels, empty ranges, empty prompts, lengths that the generator has no room for, and a class asked
+        of one that follows captions alone.
         """
+        generator, asked, labelled = self._asked(n, where, prompt, length, seed, quiet, set)
+        return self._labelled(generate(generator, **asked), labelled)
+
+    def sample_parts(
+        self, n: int, folder: Path, *, where: Mapping[str, Any] | Sequence[str] = (), prompt: str | Sequence[str] | None = None,
+        length: int | None = None, seed: int = 0, quiet: bool = True,
+    ) -> Path:  # fmt: skip
+        """The records of `sample` as files in a folder, one per shard (`generate.shard`), with no more than one shard in memory.
+
+        The folder's suffix is the format of the files. Interrupted, the same call goes on; RunError in a folder of another one.
+        """
+        generator, asked, labelled = self._asked(n, where, prompt, length, seed, quiet, None)
+        about = {"run": str(self.folder.resolve()), "n": n, "where": where, "prompt": prompt, "length": length, "seed": seed}
+        with parts_folder(folder, about, Progress(quiet=quiet).say) as shards:
+            for start, records in drawn(generator, **asked, shards=shards):
+                self.write(self._labelled(records, labelled), folder / f"part-{start:010d}{folder.suffix}")
+        return folder
+
+    def _asked(
+        self, n: int, where: Mapping[str, Any] | Sequence[str], prompt: str | Sequence[str] | None, length: int | None, seed: int,
+        quiet: bool, set: Mapping[str, Any] | None,
+    ) -> tuple[TrainedGenerator, dict[str, Any], bool]:  # fmt: skip
+        """The generator, what it is asked, and whether its records have classes."""
         if n < 1:
             raise DataError(f"asked for {n} samples", hint="ask for at least 1")
         if self._open is None:
@@ -75,6 +101,7 @@ class Run:
         generator, _, recipe = self._open
         catalogue = read_catalogue()
         generator.runtime.progress = Progress(quiet=quiet)
+        generator.options = type(recipe.generate)(**{**recipe.generate.model_dump(), **(set or {})})
         random = generator.runtime.derive(f"sample/{seed}")
         known, labels = generator.codec.known(parse_where(where), n, random % 2**31)
         follows = bool(recipe.generate.asking) or any(
@@ -84,10 +111,11 @@ class Run:
             raise DataError("this generator follows texts, not classes", hint="name the class in --prompt, as captions of this run do")
         if labels is None:
             labels = self._labels(n, generator.classes) if follows else [None] * n
-        texts = asked_texts(prompt, recipe.generate.asking, labels)
-        prompts = [Prompt(label=v, text=t) for v, t in zip(labels, texts, strict=True)]
-        records = generate(generator, prompts, seed=random, known=known, length=length)
-        if not follows and generator.classes and hasattr(records, "columns"):  # nobody reads a text for a class
+        prompts = Asked(labels, prompt, recipe.generate.asking)
+        return generator, {"prompts": prompts, "seed": random, "known": known, "length": length}, follows or not generator.classes
+
+    def _labelled(self, records: Any, labelled: bool) -> Any:
+        if not labelled and hasattr(records, "columns"):  # nobody reads a text for a class
             records[read_json(children(self.folder)[0] / "data.json")["target"]] = None
         return records
 
@@ -145,7 +173,8 @@ def _keep_memory(recipe: Any, records: Any, folder: Path, catalogue: Any) -> Any
     """Keep records given in memory beside the run, so that it can be resumed and repeated."""
     assembly = assemble(recipe, catalogue, name="data")
     folder.mkdir(parents=True, exist_ok=True)
-    assembly.scope.modality_write(WriteContext(records=records, path=folder / "input.parquet"))
+    with booked(folder, BOOKED):
+        assembly.scope.modality_write(WriteContext(records=records, path=folder / "input.parquet"))
     return records
 
 
@@ -171,12 +200,10 @@ def resume(folder: Path, overrides: Sequence[tuple[str, Any]] = (), *, judge_aga
     judge_again: fit learners and evaluate the stored samples anew, even where that is finished.
     """
     (recipe, facts), catalogue = read_recipe(folder), read_catalogue()
-    refuse_changes(folder, recipe, settled(resolve(read_toml(folder / "recipe.toml"), overrides=overrides), catalogue))
-    memory = None
-    if recipe.data.source == "memory":
-        import pandas as pd
-
-        memory = pd.read_parquet(folder / "input.parquet")
+    asked = settled(resolve(read_toml(folder / "recipe.toml"), overrides=overrides), catalogue)
+    refuse_changes(folder, recipe, asked)
+    recipe = carried_as(recipe, asked)
+    memory = kept_records(folder, recipe)
     shown = progress or Progress(quiet=True)
     proceed(Experiment(facts["name"], recipe, folder, catalogue, facts["command"], memory, shown, judge_again))
     return Run(folder)

@@ -5,18 +5,19 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from scarce.catalogue.catalogue import Catalogue
+from scarce.catalogue.catalogue import Catalogue, read_catalogue
 from scarce.contract.plan import Phase
 from scarce.contract.results import Figure
-from scarce.errors import RunError, ScarceError
-from scarce.files import read_json, write_json
+from scarce.errors import RunError, ScarceError, stoppable
+from scarce.files import booked, read_json, write_json
 from scarce.host.loading import load_target
 from scarce.host.trace import tracing
 from scarce.report.results import Results
@@ -24,12 +25,15 @@ from scarce.report.statistics import Child
 from scarce.report.write import write_report
 from scarce.runs.assembly import check_recipe
 from scarce.runs.folder import children, read_recipe, refuse_changes, write_recipe
+from scarce.runs.mending import BOOKED, mend
 from scarce.runs.parents import settled
+from scarce.runs.pieces import kept_records, spread_branches
 from scarce.runs.provenance import seal_report, write_card
 from scarce.runs.recipe import with_arm
 from scarce.runs.run import Job, execute
 from scarce.runs.sections import Recipe
-from scarce.runtime.executor import Executor
+from scarce.runtime.executor import Executor, LocalExecutor, RankExecutor, leaves, make_executor
+from scarce.runtime.processes import launched
 from scarce.runtime.progress import Progress
 from scarce.runtime.trackers import check_trackers
 
@@ -98,15 +102,16 @@ def prepare(experiment: Experiment) -> None:
     for job in experiment.jobs():
         check_recipe(job.recipe, experiment.catalogue)
         check_trackers(job.recipe.runtime.trackers)
+        experiment.catalogue.find("executor", job.recipe.runtime.executor)
         if job.folder != experiment.folder and (job.folder / "recipe.resolved.json").is_file():
             refuse_changes(job.folder, read_recipe(job.folder)[0], job.recipe)
     facts = {"name": experiment.name, "command": experiment.command, "version": metadata.version("scarce")}
     if experiment.sweep is not None:  # first, so that what is killed from here on is known to be a sweep
         write_json(experiment.folder / SWEEP_FILE, experiment.sweep)
-    write_recipe(experiment.folder, experiment.recipe, facts)
-    for job in experiment.jobs():
-        if job.folder != experiment.folder:
-            write_recipe(job.folder, job.recipe, facts)
+    recipes = {job.folder: job.recipe for job in experiment.jobs()} | {experiment.folder: experiment.recipe}
+    for folder, recipe in recipes.items():
+        with booked(folder, BOOKED):
+            write_recipe(folder, recipe, facts)
 
 
 def proceed(experiment: Experiment) -> Results:
@@ -114,33 +119,85 @@ def proceed(experiment: Experiment) -> Results:
     if (experiment.folder / SWEEP_FILE).is_file():
         what = f"{experiment.folder} is a sweep, whose points are runs of their own"
         raise RunError(what, hint=f"scarce resume {experiment.folder}, or name one of {experiment.folder}/arms/*/*")
-    carry_out(experiment)
-    return report(experiment.folder)
+    with stoppable(experiment.folder):
+        carry_out(experiment)
+        return report(experiment.folder)
 
 
 def carry_out(experiment: Experiment) -> None:
     """Execute every child that is not finished; in a sweep a ScarceError goes into the child's error.json and the rest goes on."""
-    jobs = experiment.jobs()
+    jobs, shared = experiment.jobs(), experiment.folder / "shared"
+    for place in {experiment.folder, shared} - {job.folder for job in jobs}:
+        mend(place, experiment.progress.say)
 
-    def one(numbered: tuple[int, Job]) -> None:
-        number, job = numbered
-        job.progress.prefix = f"[{number}/{len(jobs)}] " if len(jobs) > 1 else ""
-        failure, fresh = job.folder / ERROR_FILE, not (job.folder / "metrics.json").is_file()
-        try:
-            with tracing(job.folder / TRACE_FILE) if experiment.trace else nullcontext():
-                execute(job)
-            failure.unlink(missing_ok=True)
-        except ScarceError as error:
-            if not experiment.sweep:
-                raise
-            write_json(failure, {"error": error.message})
-            job.progress.say(f"{job.progress.prefix}{job.arm}, seed {job.recipe.seed} failed: {error.message}")
-        finally:
-            if fresh:
-                gc.collect()  # a model holds itself in cycles; children must not add up
+    executor, processes = _executor(experiment), launched()
+    if processes.size > 1 and experiment.sweep:
+        what = "a sweep is not divided over the processes of a launcher, which train every step together"
+        raise RunError(what, hint="start it alone, with --workers N for its points")
+    if processes.rank:
+        raise RunError("of the processes of a launcher the first one carries out a run", hint="start the command: torchrun … -m scarce run")
+    if processes.size > 1:
+        experiment.progress.say(f"{processes.size} processes train together and share the shards")
+    if leaves(executor) and processes.size == 1 and len(jobs) > 1:
+        quiet, folder = experiment.progress.quiet, str(experiment.folder.resolve())
+        asked = [Piece(folder, number, experiment.judge_again, experiment.trace, quiet) for number in range(len(jobs))]
+        executor.map(carry_piece, asked)
+        return
+    for job in jobs:
+        job.executor, job.processes, job.spread = executor, processes, spread_branches
+    serial = LocalExecutor() if leaves(executor) else executor
+    serial.map(partial(_carry, experiment, jobs), range(len(jobs)))
 
-    executor: Executor = load_target(experiment.catalogue.find("executor", experiment.recipe.runtime.executor))()
-    executor.map(one, list(enumerate(jobs, 1)))
+
+def _executor(experiment: Experiment) -> Executor:
+    """What the recipe names; among the processes of a launcher, those."""
+    if (processes := launched()).size > 1:
+        return RankExecutor(processes)
+    asked, say = experiment.recipe.runtime, experiment.progress.say
+    offered = {"workers": asked.workers, "threads": asked.threads, "device": asked.device, "say": say}
+    return make_executor(load_target(experiment.catalogue.find("executor", asked.executor)), offered)
+
+
+def _carry(experiment: Experiment, jobs: Sequence[Job], number: int) -> None:
+    """Execute one child."""
+    job = jobs[number]
+    job.progress.prefix = f"[{number + 1}/{len(jobs)}] " if len(jobs) > 1 else ""
+    failure, fresh = job.folder / ERROR_FILE, not (job.folder / "metrics.json").is_file()
+    try:
+        with booked(experiment.folder / "shared", BOOKED), tracing(job.folder / TRACE_FILE) if experiment.trace else nullcontext():
+            execute(job)
+        failure.unlink(missing_ok=True)
+    except ScarceError as error:
+        if not experiment.sweep:
+            raise
+        write_json(failure, {"error": error.message})
+        job.progress.say(f"{job.progress.prefix}{job.arm}, seed {job.recipe.seed} failed: {error.message}")
+    finally:
+        if fresh:
+            gc.collect()  # a model holds itself in cycles; children must not add up
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A child run for another process: the folder of the whole run, which of its jobs, and how."""
+
+    folder: str
+    number: int
+    judge_again: bool = False
+    trace: bool = False
+    quiet: bool = True
+
+
+def carry_piece(piece: Piece) -> None:
+    """Execute a child run from the folder alone, unless it is finished."""
+    folder = Path(piece.folder)
+    recipe, facts = read_recipe(folder)
+    sweep = read_json(folder / SWEEP_FILE) if (folder / SWEEP_FILE).is_file() else None
+    experiment = Experiment(
+        facts["name"], recipe, folder, read_catalogue(), facts["command"], kept_records(folder, recipe), Progress(quiet=piece.quiet),
+        piece.judge_again, sweep, piece.trace,
+    )  # fmt: skip
+    _carry(experiment, experiment.jobs(), piece.number)
 
 
 def collect(folder: Path) -> Results:

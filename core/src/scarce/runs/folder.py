@@ -60,9 +60,15 @@ def read_recipe(folder: Path) -> tuple[Recipe, dict[str, Any]]:
     return resolve(facts["recipe"]), facts
 
 
+def carried_as(old: Recipe, new: Recipe) -> Recipe:
+    """The old recipe with its pieces carried out as the new one says, which changes nothing of what they give."""
+    how = {key: getattr(new.runtime, key) for key in ("executor", "workers")}
+    return old.model_copy(update={"runtime": old.runtime.model_copy(update=how)})
+
+
 def refuse_changes(folder: Path, old: Recipe, new: Recipe) -> None:
-    """Raise RunError with a line per difference when a run would be continued under another recipe."""
-    lines = difference(plain(old), plain(new))
+    """Raise RunError with a line per difference when a run would be continued under another recipe; see `carried_as`."""
+    lines = difference(plain(carried_as(old, new)), plain(new))
     if lines:
         what = f"{folder} was started with another recipe; resume would mix the two:\n  " + "\n  ".join(lines[:20])
         raise RunError(what, hint="scarce run with the changed recipe in a new folder")

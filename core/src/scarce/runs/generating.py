@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -13,11 +13,11 @@ from scarce.contract.dataset import Dataset, concat, take
 from scarce.contract.protocols import Codec
 from scarce.contract.space import Known, State
 from scarce.errors import DataError
-from scarce.files import read_tensors, write_tensors
 from scarce.runs.assembly import Assembly
 from scarce.runs.generator import TrainedGenerator
 from scarce.runs.loading import labelled_rows, record_prompts
 from scarce.runs.sections import Recipe
+from scarce.runs.shards import keep_state, kept_state, spread
 from scarce.runtime.seeds import derive
 
 
@@ -92,14 +92,50 @@ def generate(
     init: the clean samples that a slice of the prompts begins at. length: of every record (DataError where the generator has
     no room for it), else lengths follow the training records. conditions: [n], in the place of those of the prompts.
     """
-    pieces = []
+    if shards is not None:
+        spread(generator, shards, prompts, seed, known, length, init, conditions)
+    made = drawn(generator, prompts, seed=seed, shards=shards, known=known, length=length, init=init, conditions=conditions)
+    return concat([records for _, records in made])
+
+
+class Asked(Sequence[Prompt]):
+    """The prompts of many samples, made when they are looked at; texts as `asked_texts` gives them."""
+
+    def __init__(self, labels: Sequence[Any], prompt: str | Sequence[str] | None, templates: Sequence[str]) -> None:
+        self.labels, self.prompt, self.templates = labels, prompt, templates
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @overload
+    def __getitem__(self, at: int) -> Prompt: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[Prompt]: ...
+    def __getitem__(self, at: int | slice) -> Prompt | list[Prompt]:
+        if isinstance(at, int):
+            return self[at : at + 1][0]
+        start, labels = at.indices(len(self))[0], self.labels[at]
+        prompt = self.prompt if self.prompt is None or isinstance(self.prompt, str) else _turned(self.prompt, start)
+        return [Prompt(label=v, text=t) for v, t in zip(labels, asked_texts(prompt, _turned(self.templates, start), labels), strict=True)]
+
+
+def _turned(texts: Sequence[str], start: int) -> list[str]:
+    """Texts that are asked in turn, those that come at place `start` first."""
+    places = range(start, start + len(texts))
+    return [texts[i % len(texts)] for i in places]
+
+
+def drawn(
+    generator: TrainedGenerator, prompts: Sequence[Prompt], *, seed: int, shards: Path | None = None, known: Known | None = None,
+    length: int | None = None, init: Callable[[slice], State] | None = None, conditions: Condition | None = None,
+) -> Iterator[tuple[int, Any]]:  # fmt: skip
+    """The first row and the finished records of each shard in turn, so that no more than one need be held; see `generate`."""
     with generator.runtime.progress.track("generate", len(prompts)) as advance:
         for start in range(0, len(prompts), generator.options.shard):
             part = prompts[start : start + generator.options.shard]
             path = None if shards is None else shards / f"{start:08d}.safetensors"
             if path is not None and path.is_file():
-                tensors, _ = read_tensors(path)
-                state = State(tensors["num"], tensors["cat"], tensors.get("mask"))
+                state = kept_state(path)
             else:
                 rows = None if known is None else known[slice(start, start + len(part))]
                 first = None if init is None else init(slice(start, start + len(part)))
@@ -108,7 +144,6 @@ def generate(
                     condition=None if conditions is None else conditions[slice(start, start + len(part))],
                 )  # fmt: skip
             if path is not None and not path.is_file():
-                write_tensors(path, {k: v for k, v in (("num", state.num), ("cat", state.cat), ("mask", state.mask)) if v is not None})
-            pieces.append(generator.finish(state, part, seed=derive(seed, "decode", start)))
+                keep_state(path, state)
+            yield start, generator.finish(state, part, seed=derive(seed, "decode", start))
             advance(len(part))
-    return concat(pieces)

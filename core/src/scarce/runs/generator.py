@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -34,6 +35,7 @@ class TrainedGenerator:
         self.classes = model.conditions.classes
         self.scope: Scope | None = None  # the plugins of another run's generator; None when it is this run's own
         self.modality = ""
+        self.home: Path | None = None  # the run folder that it can be opened from by other processes
         self.only = None if model.plan.phases else BASE  # a phase that answers everything, past the routing
 
     def before(self) -> TrainedGenerator:

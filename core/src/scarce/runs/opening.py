@@ -69,7 +69,7 @@ def open_generator(
             raise RunError(f"{home}: phase '{phase.name}' is not finished", hint=f"scarce resume {folder}")
         model.load_phase(home / "model", phase)
     generator = TrainedGenerator(model=model, process=process, codec=codec, options=recipe.generate, runtime=runtime)
-    generator.scope, generator.modality = assembly.scope, recipe.data.modality
+    generator.scope, generator.modality, generator.home = assembly.scope, recipe.data.modality, home
     return generator, assembly, recipe
 
 

@@ -119,6 +119,8 @@ def seal(folder: Path, written: Callable[[str], bool] = lambda name: not name.st
     In a folder that has hashes already only those of files `written` just now are renewed, so that going on with a damaged run
     does not declare the damage right.
     """
+    for litter in folder.rglob(".*.tmp"):  # of a process that was killed while it wrote
+        litter.unlink(missing_ok=True)
     path = folder / "hashes.json"
     known: dict[str, str] = read_json(path) if path.is_file() else {}
     kept = {name: digest for name, digest in known.items() if not written(name)}
@@ -147,6 +149,7 @@ def write_card(folder: Path, facts: Mapping[str, Any], summary: str) -> None:
     lines = [
         f"# Data card: {facts['name']}", "", summary, "",
         f"- made from: {facts['source']} ({facts['rows']} rows, target `{facts['target']}`)",
+        *(f"- {note}" for note in facts.get("notes", ())),
         f"- synthetic samples: {facts['samples']}", f"- made on: {pd.Timestamp.now():%Y-%m-%d}", f"- again: `{facts['command']}`", "",
         "Synthetic records are drawn by a generative model fitted to the training split only. `metrics.json` and `report.html` say how",
         "useful, similar and private they are; `plugins.lock.json` says what made them. They are not real observations.", "",

@@ -21,14 +21,16 @@ from scarce.contract.dataset import Dataset, View, take
 from scarce.contract.plan import Phase, Plan
 from scarce.contract.protocols import Codec, TrainingPart
 from scarce.diffusion.process import Process
-from scarce.errors import ScarceError
-from scarce.files import read_json, read_lines, write_json
+from scarce.errors import RunError, ScarceError
+from scarce.files import booked, read_json, read_lines, write_json
 from scarce.runs.assembly import Assembly, assemble
 from scarce.runs.building import build_model, continued, keep_base, restore_base
+from scarce.runs.estimating import needs, refuse_large, refuse_unfit, roomy
 from scarce.runs.generating import asked_prompts, generate, shots
 from scarce.runs.generator import TrainedGenerator
 from scarce.runs.judging import as_part, baselines, draw_records, evaluate, learn, subsets
 from scarce.runs.loading import describer, load_data, make_codec, record_prompts, training_prompts, view_prompts, viewed_rows
+from scarce.runs.mending import BOOKED, Digests, changed, hold, mend
 from scarce.runs.model import Model, parameter_count
 from scarce.runs.opening import parent_generator
 from scarce.runs.parents import codec_parent
@@ -38,13 +40,19 @@ from scarce.runs.reuse import reused
 from scarce.runs.rounds import Loop, check_rounds, play
 from scarce.runs.sections import Recipe
 from scarce.runs.training import Material, material, train_plan
+from scarce.runtime.executor import Executor, LocalExecutor, leaves
+from scarce.runtime.processes import ALONE, Processes
 from scarce.runtime.progress import Progress
 from scarce.runtime.runtime import SharedRuntime
 
 
 @dataclass
 class Job:
-    """One child run: a fully resolved recipe for one arm and one seed, and its folder."""
+    """One child run: a fully resolved recipe for one arm and one seed, and its folder.
+
+    executor: what its shards and branches go through; spread: has branches of a plan trained by it. processes: those that train
+    each phase together.
+    """
 
     recipe: Recipe
     folder: Path
@@ -54,6 +62,9 @@ class Job:
     progress: Progress = field(default_factory=lambda: Progress(quiet=True))
     shared: Callable[[Phase], Path] | None = None
     judge_again: bool = False
+    executor: Executor = field(default_factory=LocalExecutor)
+    processes: Processes = ALONE
+    spread: Callable[[Path, Plan, Executor], None] | None = None
 
 
 def execute(job: Job) -> dict[str, Any]:
@@ -61,13 +72,40 @@ def execute(job: Job) -> dict[str, Any]:
 
     Raises ScarceError; finished stages stay, and calling again continues after them.
     """
-    results = job.folder / "metrics.json"
-    if results.is_file() and not job.judge_again:
-        if not (job.folder / "hashes.json").is_file():  # killed just before
-            seal(job.folder)
-        return dict(read_json(results))
-    recipe, folder = job.recipe, job.folder
+    folder, results = job.folder, job.folder / "metrics.json"
     folder.mkdir(parents=True, exist_ok=True)
+    with booked(folder, BOOKED):
+        before = _looked_over(job)
+        if results.is_file() and not job.judge_again:
+            if not (folder / "hashes.json").is_file():  # killed just before
+                seal(folder)
+            return dict(read_json(results))
+        out = _carried_out(job, before)
+    for name in hold(folder, before):
+        job.progress.say(f"note: {folder / name}, made again, is not what it was before")
+    seal(folder)
+    return out
+
+
+def _looked_over(job: Job) -> Digests:
+    """Mend what an unfinished run has of damage, and say what a finished one has; the hashes of what is made again."""
+    folder = job.folder
+    if not all((folder / name).is_file() for name in ("metrics.json", "hashes.json")):
+        return mend(folder, job.progress.say)
+    if wrong := changed(folder):
+        how = f"scarce verify {folder} says more; rm {folder}/metrics.json, then scarce resume makes it again"
+        job.progress.say(f"note: {', '.join(wrong[:5])}: not as the run left it; {how}")
+    return {}
+
+
+def _same(folder: Path, before: Digests, name: str, what: str) -> None:
+    """Raise RunError where a record of what the run is made from was lost and is now another one."""
+    if hold(folder, before, [name]):
+        raise RunError(f"{what} of {folder} have changed since the run began", hint="start a new run: scarce run RECIPE --data FILE")
+
+
+def _carried_out(job: Job, before: Digests) -> dict[str, Any]:
+    recipe, folder = job.recipe, job.folder
     assembly = assemble(recipe, job.catalogue, name="data")
     used, locked = lock(assembly.rows()), folder / "plugins.lock.json"
     if locked.is_file() and read_json(locked)["parts"] != used["parts"]:
@@ -78,13 +116,16 @@ def execute(job: Job) -> dict[str, Any]:
         assembly.scope.broadcast(event, Event(folder=folder, step=step, facts=facts))
 
     runtime = SharedRuntime(seed=recipe.seed, options=recipe.runtime, folder=folder, progress=job.progress, notify=notify)
+    runtime.executor, runtime.processes = job.executor, job.processes
     cost: dict[str, Any] = {"precision": runtime.precision, "device": str(runtime.device), "threads": runtime.threads}
     try:
+        refuse_large(recipe.data.source)
         dataset = load_data(recipe, assembly, job.catalogue, memory=job.memory)
         rounds = recipe.acquisition is not None or recipe.generate.rounds > 1
         if rounds:
             check_rounds(recipe, dataset)
         record_data(folder, dataset)
+        _same(folder, before, "data.json", "the data")
         codec = make_codec(dataset, assembly, recipe, folder, codec_parent(recipe, job.catalogue))
         notify("run_started", 0, {"rows": len(dataset)})
         generator, facts = None, list[dict[str, Any]]()
@@ -94,6 +135,7 @@ def execute(job: Job) -> dict[str, Any]:
             write_json(folder / "plan.json", [])
         else:
             generator = obtain_generator(job, dataset, codec, assembly, runtime, cost)
+            _same(folder, before, "parents.json", "the parents")
             if rounds:
                 loop = Loop(recipe, folder, dataset, codec, generator, assembly, runtime)
                 (dataset, samples), facts = play(loop), loop.facts
@@ -109,7 +151,6 @@ def execute(job: Job) -> dict[str, Any]:
         runtime.finish(())
         raise
     runtime.finish(out["metrics"])
-    seal(folder)
     return out
 
 
@@ -120,12 +161,18 @@ def obtain_generator(
     recipe, folder = job.recipe, job.folder
     if recipe.generator.source is not None and not recipe.strategy:
         parent = parent_generator(recipe, folder, job.catalogue, runtime, codec)
+        parent.home = folder
+        _refuse(job, dataset, parent.model, parent.codec, runtime)
         write_json(folder / "plan.json", parent.model.plan.to_json())
         return parent
     began = time.monotonic()
-    made = prepare(job, dataset, codec, assembly, runtime)
+    with roomy("the network with its data"):
+        made = prepare(job, dataset, codec, assembly, runtime)
     model = made.model
+    _refuse(job, dataset, model, made.codec, runtime)
     keep_base(folder, model, made.process, parent=recipe.generator.source is not None)
+    if job.spread is not None and job.shared is None and leaves(job.executor) and job.processes.size == 1:
+        job.spread(folder, model.plan, job.executor)
     facts = train_plan(model, made.process, made.rows, runtime, folder, recipe.generate, job.shared)
     write_json(folder / "plan.json", model.plan.to_json())
     trained = {n for p in model.plan.phases for n in model.results[p.name]}
@@ -139,8 +186,14 @@ def obtain_generator(
         "events": [e for f in facts.values() for e in f["events"]],
     }
     generator = TrainedGenerator(model=model, process=made.process, codec=made.codec, options=recipe.generate, runtime=runtime)
-    generator.modality = recipe.data.modality
+    generator.modality, generator.home = recipe.data.modality, folder
     return generator
+
+
+def _refuse(job: Job, dataset: Dataset, model: Model, codec: Codec, runtime: SharedRuntime) -> None:
+    """Raise RunError before the first step of what can't fit; what the folder holds already is not counted again."""
+    there = sum(p.stat().st_size for p in job.folder.rglob("*") if p.is_file())
+    refuse_unfit(needs(job.recipe, dataset, model, codec.space), job.folder, runtime.device, there=there)
 
 
 @dataclass(frozen=True)
@@ -201,6 +254,12 @@ def make_samples(
     return dataset, as_part(records, dataset, "synthetic")
 
 
+def _logged(folder: Path) -> list[Mapping[str, Any]]:
+    """What training logged, each step once: an interruption repeats some."""
+    lines = read_lines(folder / "metrics.jsonl")
+    return list({(line.get("phase"), line.get("step")): line for line in lines}.values())
+
+
 def _makes_views(recipe: Recipe, generator: TrainedGenerator) -> bool:
     """Whether what it makes are views of the records, of another modality than theirs."""
     return recipe.generator.source is not None and generator.modality != recipe.data.modality
@@ -252,12 +311,13 @@ def judge(
         targets={k: p.target if len(p.target) else None for k, p in parts.items()}, runtime=runtime,
         seed=runtime.derive("evaluate") % 2**31, expected=len(synthetic.records), generator=generator,
         learner=job.recipe.learner.name if job.recipe.learner else "", describe=describer(job.recipe, assembly, drawn),
-        log=read_lines(job.folder / "metrics.jsonl"), rounds=rounds, facts=facts,
+        log=_logged(job.folder), rounds=rounds, facts=facts,
         parent=_parent(job.recipe, generator),
         prompts=lambda rows: record_prompts(dataset, job.recipe, assembly, drawn, rows),
     )  # fmt: skip
     metrics, figures = evaluate(ctx, assembly, runtime)
     figures += draw_records(ctx, assembly) if len(synthetic.records) else []
+    cost["peak_models_mb"] = round(runtime.peak_bytes / 1e6, 3)
     cost["peak_memory_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
     counts = {name: len(dataset.rows(name)) for name in ("train", "validation", "test")}
     out = {

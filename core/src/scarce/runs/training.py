@@ -24,6 +24,7 @@ from scarce.diffusion.samplers import sample
 from scarce.files import file_hash, read_json, write_json
 from scarce.runs.conditioning import Inputs, rows_of
 from scarce.runs.model import Model
+from scarce.runtime.processes import ALONE, Processes
 from scarce.runtime.runtime import SharedRuntime
 
 
@@ -68,16 +69,16 @@ class Losses:
         self.measures: dict[str, Tensor] = {}
         self.parameters: dict[str, torch.nn.Parameter] = {}
 
-    def denoise(self, x0: State, condition: Condition, generator: torch.Generator) -> Tensor:
-        """[b] diffusion losses."""
-
-        return self.process.loss(partial(self._network, condition), x0, generator, condition.labels)
+    def denoise(self, x0: State, condition: Condition, generator: torch.Generator, start: int = 0, of: int = 0) -> Tensor:
+        """[b] diffusion losses; of rows `start` on of a batch of `of` where that is worked on in parts."""
+        network, penalty = partial(self._network, condition), getattr(self.model.backbone, "penalty", None)
+        return self.process.loss(network, x0, generator, condition.labels, start=start, of=of, penalty=penalty)
 
     def _network(self, condition: Condition, x_t: State, t: Tensor) -> State:
         prediction: State = self.model.backbone(x_t, t, condition, x_t.mask)
         return prediction
 
-    def condition(self, rows: Tensor, kind: str | float, generator: torch.Generator) -> Condition:
+    def condition(self, rows: Tensor, kind: str | float, generator: torch.Generator, start: int = 0, of: int = 0) -> Condition:
         """The rows' own condition, NULL, or NULL with a probability (drawn apart from t and noise)."""
         inputs = rows_of(self.data.inputs, rows)
         if kind == "null":
@@ -85,7 +86,7 @@ class Losses:
         hidden = ~self.data.labelled[rows]
         if isinstance(kind, float | int):
             apart = torch.Generator().manual_seed(generator.initial_seed() ^ 0x5CA12CE)
-            hidden = hidden | (torch.rand(len(rows), generator=apart) < kind)
+            hidden = hidden | (torch.rand(of or len(rows), generator=apart)[start : start + len(rows)] < kind)
         null = hidden if bool(hidden.any()) else None
         return self.model.conditions(inputs, null)  # type: ignore[no-any-return]
 
@@ -94,16 +95,19 @@ class Losses:
 
         def loss(draw: Draw) -> Tensor:
             x0 = self.data.x0[draw.rows.to(self.data.x0.num.device)]
-            condition = self.condition(draw.rows, term.condition, draw.generator)
+            seed, part = draw.generator.initial_seed(), (draw.start, draw.of)
+            whole = torch.Generator().manual_seed(seed)  # every part of a batch begins its draws where the whole does
+            condition = self.condition(draw.rows, term.condition, whole, *part)
             if term.loss == "denoise":
-                return self.denoise(x0, condition, draw.generator)
+                return self.denoise(x0, condition, whole, *part)
             path, _, name = term.loss.partition(":")
-            seed = draw.generator.initial_seed()
             ctx = TermContext(
                 name=name, x0=x0, condition=condition, null=self.model.conditions.nothing(len(x0)),
-                denoise=lambda c, other=x0: self.denoise(other, c, torch.Generator().manual_seed(seed)),
-                parameters=self.parameters, measures=self.measures, generator=draw.generator, step=draw.step, phase=self.phase,
-                rows=draw.rows,
+                denoise=lambda c, other=x0: self.denoise(
+                    other, c, torch.Generator().manual_seed(seed), *(part if len(other) == len(draw.rows) else ())
+                ),
+                parameters=self.parameters, measures=self.measures, generator=whole, step=draw.step, phase=self.phase,
+                rows=draw.rows, start=draw.start, of=draw.of,
             )  # fmt: skip
             return self.model.scope.strategy_term(path, ctx)
 
@@ -144,9 +148,13 @@ class Losses:
 
 
 def train_phase(
-    model: Model, process: Process, data: Material, phase: Phase, runtime: SharedRuntime, folder: Path, options: SamplerOptions
-) -> Fitted:
-    """Train one phase from its start weights and write its result; options: how measures draw samples."""
+    model: Model, process: Process, data: Material, phase: Phase, runtime: SharedRuntime, folder: Path | None, options: SamplerOptions,
+    processes: Processes = ALONE,
+) -> Fitted:  # fmt: skip
+    """Train one phase from its start weights and write its result; options: how measures draw samples.
+
+    folder: of the run, None in a process that helps another to train it; processes: those that train it together.
+    """
     parameters = model.begin(phase)
     losses = Losses(model, process, data, phase, runtime, options)
     losses.parameters = parameters
@@ -163,14 +171,14 @@ def train_phase(
     update: Callable[[UpdateContext], UpdateResult] | None = None
     if phase.update != "sum":
         update = lambda ctx: model.scope.strategy_update(phase.update, ctx)  # noqa: E731
-    fitted = runtime.fit(
-        Fitting(
-            phase=phase, model=model.module, losses={t.name: losses.of_term(t) for t in phase.terms}, pools=pools,
-            parameters=parameters, update=update, state=losses.measures, checkpoints=folder / "checkpoints" / phase.name,
-        )
+    fitting = Fitting(
+        phase=phase, model=model.module, losses={t.name: losses.of_term(t) for t in phase.terms}, pools=pools, parameters=parameters,
+        update=update, state=losses.measures, checkpoints=None if folder is None else folder / "checkpoints" / phase.name,
     )  # fmt: skip
+    fitted = runtime.fit(fitting, processes)
     model.end(phase, parameters)
-    model.save_phase(folder / "model", phase.name)
+    if folder is not None:
+        model.save_phase(folder / "model", phase.name)
     return fitted
 
 
@@ -182,18 +190,22 @@ def train_plan(
     folder: Path,
     options: SamplerOptions,
     shared: Callable[[Phase], Path] | None = None,
+    only: str | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """Train every phase that is not finished yet; facts of each phase by name.
+    """Train every phase that is not finished yet; facts of each finished phase by name.
 
-    shared: where another arm of this seed may have left the same phase; found there it is copied, not trained again.
+    shared: where another arm of this seed may have left the same phase; found there it is copied, not trained again. only: the
+    one phase to train, when given.
     """
     facts: dict[str, dict[str, Any]] = {}
     for phase in model.plan.phases:
         done = folder / "model" / "phases" / f"{phase.name}.json"
         store = None if shared is None else shared(phase)
         if done.is_file():
-            model.load_phase(folder / "model", phase)
+            if phase.name not in model.results:
+                model.load_phase(folder / "model", phase)
             facts[phase.name] = read_json(done)
+            _drop(folder / "checkpoints" / phase.name)
             continue
         if store is not None and (store / "phases" / done.name).is_file():
             model.load_phase(store, phase)
@@ -201,15 +213,22 @@ def train_plan(
             facts[phase.name] = read_json(store / "phases" / done.name)
             write_json(done, facts[phase.name])
             continue
-        fitted = train_phase(model, process, data, phase, runtime, folder, options)
+        if only is not None and phase.name != only:
+            continue
+        runtime.processes.tell(("phase", str(folder.resolve()), phase.name))
+        fitted = train_phase(model, process, data, phase, runtime, folder, options, runtime.processes)
         facts[phase.name] = {
             "steps": fitted.steps, "seconds": fitted.seconds, "cpu_seconds": fitted.cpu_seconds, "losses": dict(fitted.losses),
             "events": list(fitted.events), "sha256": file_hash(folder / "model" / "phases" / f"{phase.name}.safetensors"),
         }  # fmt: skip
-        write_json(done, facts[phase.name])
         if store is not None:
             model.save_phase(store, phase.name)
             write_json(store / "phases" / done.name, facts[phase.name])
-        for old in (folder / "checkpoints" / phase.name).glob("*"):
-            old.unlink()
+        write_json(done, facts[phase.name])
+        _drop(folder / "checkpoints" / phase.name)
     return facts
+
+
+def _drop(checkpoints: Path) -> None:
+    for old in checkpoints.glob("*"):
+        old.unlink()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,3 +36,16 @@ def last_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | 
         said = f"checkpoint {path} is damaged: its content does not match its name"
         raise RunError(said, hint=f"rm {path}, then scarce resume will {earlier}")
     return read_tensors(path)
+
+
+def set_aside_damaged(folder: Path, say: Callable[[str], None]) -> None:
+    """Rename damaged checkpoints, the newest first, until one is sound, and say what the fit goes on from."""
+    while True:
+        try:
+            last_checkpoint(folder)
+            return
+        except RunError as error:
+            newest = sorted(folder.glob("step-*.safetensors"))[-1]
+            newest.replace(folder / f".damaged-{newest.name}")
+            left = sorted(folder.glob("step-*.safetensors"))
+            say(f"{error.message}; the phase goes on from {left[-1].name if left else 'its start'}")

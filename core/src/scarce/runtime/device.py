@@ -12,11 +12,16 @@ from scarce.errors import RecipeError
 
 
 def pick_device(wanted: str) -> torch.device:
-    """The named device, or the first accelerator, or the CPU; an absent one is a RecipeError."""
-    if wanted == "auto":
-        return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+    """The named device, or the first accelerator, or the CPU; an absent one is a RecipeError.
+
+    Of several processes that a launcher started on one machine, each has the accelerator of its number.
+    """
     try:
-        device = torch.device(wanted)
+        found = torch.accelerator.current_accelerator(check_available=True) if wanted == "auto" else torch.device(wanted)
+        device = found or torch.device("cpu")
+        if device.type == "cuda" and device.index is None and "LOCAL_RANK" in os.environ:
+            device = torch.device(device.type, int(os.environ["LOCAL_RANK"]))
+            torch.cuda.set_device(device)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
         said = f"runtime.device: '{wanted}' is not usable here ({str(error).splitlines()[0]})"
@@ -33,9 +38,15 @@ def pick_precision(wanted: str, device: torch.device) -> str:
     return "bf16" if device.type == "cpu" and torch.cpu._is_avx512_bf16_supported() else "fp32"
 
 
+def cores() -> int:
+    """CPU cores that this process may use, less what other processes of its launcher on this machine have."""
+    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, found // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+
+
 def set_threads(threads: int) -> int:
-    """Use that many CPU threads (0: every core this process may use) and say how many."""
-    count = threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else threads or os.cpu_count() or 1
+    """Use that many CPU threads and say how many; 0: what an executor gave this worker, else every core this process may use."""
+    count = threads or int(os.environ.get("SCARCE_THREADS", "0")) or cores()
     torch.set_num_threads(count)
     return count
 

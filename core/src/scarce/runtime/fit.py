@@ -2,6 +2,8 @@
 
 Every draw of a step is derived from (seed, phase, draw, step), so a checkpoint needs no random state: whatever was
 killed, a resumed fit repeats the same steps and ends in the same bytes (CPU, equal threads and versions).
+
+Several processes work on one batch: each on its rows with the draws they have in the whole, and the gradients are added up.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ from scarce.contract.protocols import Draw, Fitting
 from scarce.errors import TrainingError
 from scarce.runtime.checkpoint import last_checkpoint, save_checkpoint
 from scarce.runtime.order import RowOrder
+from scarce.runtime.processes import ALONE, Processes
+from scarce.runtime.room import out_of_memory
 from scarce.runtime.seeds import generator
 from scarce.runtime.weights import Weights
 
@@ -38,8 +42,10 @@ def rate_at(budget: Budget, step: int) -> float:
 class Loop:
     """The state of one fit, and what a step does to it."""
 
-    def __init__(self, fitting: Fitting, *, seed: int, autocast: Callable[[], AbstractContextManager[Any]]) -> None:
-        phase = fitting.phase
+    def __init__(
+        self, fitting: Fitting, *, seed: int, autocast: Callable[[], AbstractContextManager[Any]], processes: Processes = ALONE
+    ) -> None:
+        phase, self.processes = fitting.phase, processes
         self.fitting, self.phase, self.budget, self.seed, self.autocast = fitting, phase, phase.budget, seed, autocast
         named = fitting.parameters or {n: p for n, p in fitting.model.named_parameters() if p.requires_grad}
         if not named:
@@ -67,42 +73,53 @@ class Loop:
         return RowOrder(pool, seed=self.seed, purpose=self._draw_name(term), batch=self.budget.batch)
 
     def losses_of(self, term: Term) -> Iterator[Tensor]:
-        """One scalar loss per micro-batch, already divided so that they add up to the batch's mean."""
+        """One scalar loss per micro-batch, already divided so that they add up to the batch's mean over all processes."""
         rows = self.orders[term.name].rows(self.step)
         draw = generator(self.seed, f"draw{self.attempt}/{self._draw_name(term)}", self.step)
-        for part in torch.split(rows, self.micro):
+        begin, end = self.processes.share(len(rows))
+        for start in range(begin, end, self.micro):
+            part = rows[start : min(start + self.micro, end)]
             with self.autocast():
-                loss = self.fitting.losses[term.name](Draw(rows=part, generator=draw, step=self.step))
+                loss = self.fitting.losses[term.name](Draw(rows=part, generator=draw, step=self.step, start=start, of=len(rows)))
             loss = loss.float().mean() * (len(part) / len(rows))
             self.sums[term.name] = self.sums.get(term.name, 0.0) + loss.detach()
             yield loss
 
-    def gradients(self) -> None:
-        """Fill the gradients of one step: the weighted sum of terms, or what the update rule makes of each."""
+    def backward(self) -> dict[str, tuple[float, list[Tensor | None]]]:
+        """Loss and gradients of this process's rows: of each term for an update rule, else of their weighted sum, called ""."""
+        tensors, found = self.weights.tensors, dict[str, tuple[float, list[Tensor | None]]]()
         if self.fitting.update is None:
             for term in self.phase.terms:
                 for loss in self.losses_of(term):
                     (term.weight * loss).backward()  # type: ignore[no-untyped-call]
-            return
-        tensors, found, losses = self.weights.tensors, {}, {}
+            return {"": (0.0, [p.grad for p in tensors])}
         for term in self.phase.terms:
             total: list[Tensor | None] = [None] * len(tensors)
-            losses[term.name] = 0.0
+            value = 0.0
             for loss in self.losses_of(term):
-                losses[term.name] += float(loss.detach())
+                value += float(loss.detach())
                 for i, g in enumerate(torch.autograd.grad(loss, tensors, allow_unused=True)):
                     kept = total[i]
                     total[i] = g if kept is None else kept if g is None else kept + g
-            found[term.name] = tuple(total)
-        result = self.fitting.update(
-            UpdateContext(
-                losses=losses, weights={t.name: t.weight for t in self.phase.terms}, gradients=found,
-                names=tuple(self.weights.parameters), state=self.state, measures=self.fitting.state, step=self.step,
-            )
-        )  # fmt: skip
-        self.state.update(result.state)
-        self.log = dict(result.log)
-        for p, g in zip(tensors, result.gradients, strict=True):
+            found[term.name] = value, total
+        return found
+
+    def combine(self, found: dict[str, tuple[float, list[Tensor | None]]]) -> None:
+        """Fill the gradients of one step with those of all processes, or with what the update rule makes of each term's."""
+        tensors = self.weights.tensors
+        summed = {name: tuple(self.processes.add(parts, tensors)) for name, (_, parts) in found.items()}
+        gradients = summed.get("", ())
+        if self.fitting.update is not None:
+            result = self.fitting.update(
+                UpdateContext(
+                    losses=dict(zip(found, self.processes.total([value for value, _ in found.values()]), strict=True)),
+                    weights={t.name: t.weight for t in self.phase.terms}, gradients=summed,
+                    names=tuple(self.weights.parameters), state=self.state, measures=self.fitting.state, step=self.step,
+                )
+            )  # fmt: skip
+            self.state.update(result.state)
+            self.log, gradients = dict(result.log), result.gradients
+        for p, g in zip(tensors, gradients, strict=True):
             p.grad = g
 
     def _reseed(self, seed: int) -> None:
@@ -114,24 +131,35 @@ class Loop:
 
     def advance(self) -> None:
         """One optimizer step; out of memory halves the micro-batch and repeats the step."""
-        self._reseed(generator(self.seed, f"global{self.attempt}/{self.fitting.label}/{self.phase.name}", self.step).initial_seed())
-        kept = dict(self.sums)
-        try:
-            self.gradients()
-        except torch.OutOfMemoryError:
-            if self.micro == 1:
-                raise TrainingError(f"phase '{self.phase.name}' runs out of memory with one row", hint="--set runtime.device=cpu") from None
-            self.sums, self.micro = kept, max(1, self.micro // 2)
-            self.events.append({"step": self.step, "event": "halved micro-batch", "micro": self.micro})
-            self.weights.optimizer.zero_grad(set_to_none=True)
-            return
+        kept, found = dict(self.sums), None
+        while found is None:
+            self._reseed(self._step_seed())
+            try:
+                found = self.backward()
+            except Exception as error:  # a plugin may have said it
+                if not out_of_memory(error):
+                    raise
+                if self.micro == 1:
+                    raise TrainingError(
+                        f"phase '{self.phase.name}' runs out of memory with one row", hint="--set runtime.device=cpu"
+                    ) from None
+                self.sums, self.micro = dict(kept), max(1, self.micro // 2)
+                self.events.append({"step": self.step, "event": "halved micro-batch", "micro": self.micro})
+                self.weights.optimizer.zero_grad(set_to_none=True)
+        self.combine(found)
         self.weights.step(self.factor * rate_at(self.budget, self.step), self.step)
         self.step += 1
+
+    def _step_seed(self) -> int:
+        """Of the global random numbers of a step, which no two processes share: their rows are others."""
+        other = f"/{self.processes.rank}" if self.processes.rank else ""
+        return generator(self.seed, f"global{self.attempt}/{self.fitting.label}/{self.phase.name}{other}", self.step).initial_seed()
 
     def guard(self) -> bool:
         """Keep a good state, or go back to the last one at half the rate; True when all is well."""
         since = max(1, self.step - self.good_step)
-        means = {name: float(total) / since for name, total in self.sums.items()}
+        totals = self.processes.total(list(self.sums.values()))
+        means = {name: total / since for name, total in zip(self.sums, totals, strict=True)}
         self.sums = {}
         norms = torch._foreach_norm([p.detach() for p in self.weights.tensors])
         if all(math.isfinite(v) for v in (*means.values(), *map(float, norms))):
@@ -162,25 +190,34 @@ class Loop:
         self.weights.swap()
         return 0 < self.fitting.patience <= self.stale
 
-    def save(self) -> None:
-        """Write a checkpoint of everything that moves."""
-        assert self.fitting.checkpoints is not None
+    def snapshot(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Everything that moves: tensors by name, and facts."""
         best = {f"best/{k}": v for k, v in self.best_bag.items()}
         tensors = self.weights.bag() | {f"s/{k}": v for k, v in self.state.items()} | best
-        facts = {k: getattr(self, k) for k in ("attempt", "factor", "micro", "events", "losses", "stale", "best")}
-        save_checkpoint(self.fitting.checkpoints, self.step, tensors, facts)
+        return tensors, {k: getattr(self, k) for k in ("step", "attempt", "factor", "micro", "events", "losses", "stale", "best")}
 
-    def restore(self) -> None:
-        """Continue from the newest checkpoint, if there is one."""
-        found = last_checkpoint(self.fitting.checkpoints) if self.fitting.checkpoints else None
-        if found is None:
-            return
-        tensors, facts = found
+    def adopt(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
+        """Go on from a snapshot."""
         self.weights.load(tensors)
         self.state = {k[2:]: v for k, v in tensors.items() if k.startswith("s/")}
         self.best_bag = {k[5:]: v for k, v in tensors.items() if k.startswith("best/")}
         vars(self).update(facts)
         self.good, self.good_state, self.good_step = self.weights.copy(), dict(self.state), self.step
+
+    def save(self) -> None:
+        """Write a checkpoint of everything that moves; it says nothing of how many processes there were."""
+        assert self.fitting.checkpoints is not None
+        tensors, facts = self.snapshot()
+        save_checkpoint(self.fitting.checkpoints, self.step, tensors, facts)
+
+    def restore(self) -> None:
+        """Continue from the newest checkpoint, if there is one; every process begins where the first one stands."""
+        found = last_checkpoint(self.fitting.checkpoints) if self.fitting.checkpoints else None
+        if found is not None:
+            self.adopt(*found)
+        if self.processes.size > 1:
+            tensors, facts = self.snapshot()
+            self.adopt(*self.processes.tell(({name: t.cpu() for name, t in tensors.items()}, facts)))
 
     def finish(self) -> None:
         """Leave the best weights, or the running average, in the model."""

@@ -12,6 +12,9 @@ from scarce.contract.options import Options
 class RuntimeOptions(Options):
     """device and precision "auto" pick what is fast here; threads 0 uses every core; memory bounds resident models.
 
+    executor carries out arms, seeds, branches and shards, `workers` of them at once (0: one after another on "local", as many as
+    there is room for on a cluster).
+
     trackers: experiment trackers by accelerate's names, such as "tensorboard".
     """
 
@@ -20,5 +23,6 @@ class RuntimeOptions(Options):
     threads: int = Field(default=0, ge=0)
     memory_gb: float | None = Field(default=None, gt=0)
     executor: str = "local"
+    workers: int = Field(default=0, ge=0)
     checkpoint_seconds: float = Field(default=20.0, ge=0)
     trackers: tuple[str, ...] = ()

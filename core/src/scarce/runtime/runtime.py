@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -12,10 +11,14 @@ from typing import Any
 import torch
 
 from scarce.contract.protocols import Fitted, Fitting
+from scarce.files import append_line
 from scarce.runtime import seeds
+from scarce.runtime.checkpoint import set_aside_damaged
 from scarce.runtime.device import pick_device, pick_precision, set_threads
+from scarce.runtime.executor import Executor, LocalExecutor
 from scarce.runtime.fit import GUARD, Loop, rate_at
 from scarce.runtime.options import RuntimeOptions
+from scarce.runtime.processes import ALONE, Processes
 from scarce.runtime.progress import Advance, Progress
 from scarce.runtime.residency import Residency
 from scarce.runtime.trackers import Trackers
@@ -46,6 +49,8 @@ class SharedRuntime:
         budget = None if self.options.memory_gb is None else int(self.options.memory_gb * 1e9)
         self._residency = Residency(self.device, budget)
         self._notify = notify or (lambda *_: None)
+        self.executor: Executor = LocalExecutor()
+        self.processes = ALONE
 
     def generator(self, purpose: str, index: int = 0) -> torch.Generator:
         """A CPU generator derived from (seed, purpose, index)."""
@@ -73,26 +78,34 @@ class SharedRuntime:
         """Modules on the run's device inside, under the memory budget."""
         return self._residency.resident(*modules)
 
+    @property
+    def peak_bytes(self) -> int:
+        """The most bytes of models that were resident at once."""
+        return self._residency.peak
+
     def log(self, facts: Mapping[str, Any]) -> None:
         """One line of metrics.jsonl, to the trackers, and the `step_finished` event."""
         self._trackers.log(facts)
         if self.folder is not None:
-            with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
-                file.write(json.dumps(dict(facts)) + "\n")
+            append_line(self.folder / "metrics.jsonl", dict(facts))
         self._notify("step_finished", int(facts.get("step", 0)), facts)
 
     def finish(self, metrics: Sequence[Mapping[str, Any]]) -> None:
         """The run is over: its metrics go to the trackers, which are closed."""
         self._trackers.finish(metrics)
 
-    def fit(self, fitting: Fitting) -> Fitted:
+    def fit(self, fitting: Fitting, processes: Processes = ALONE) -> Fitted:
         """Train `fitting.model` in place for the phase's budget, on this run's device, and say how it went.
+
+        processes: those that make this same call, each to work on its rows of every batch.
 
         Raises TrainingError when nothing is trainable, rows are missing, or losses stay non-finite.
         """
         label = fitting.label or fitting.phase.name
         with self.resident(fitting.model):
-            loop = Loop(fitting, seed=self.seed, autocast=self.autocast)
+            loop = Loop(fitting, seed=self.seed, autocast=self.autocast, processes=processes)
+            if fitting.checkpoints:
+                set_aside_damaged(fitting.checkpoints, self.say)
             loop.restore()
             began, cpu = time.monotonic(), time.process_time()
             fitting.model.train()

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from scarce.catalogue.catalogue import Catalogue, read_catalogue
-from scarce.errors import RecipeError, RunError
+from scarce.errors import RecipeError, RunError, stoppable
 from scarce.files import read_json, write_bytes, write_json
 from scarce.runs.experiment import SWEEP_FILE, Experiment, carry_out, prepare
-from scarce.runs.folder import children, new_folder, read_recipe, refuse_changes
+from scarce.runs.folder import carried_as, children, new_folder, read_recipe, refuse_changes
 from scarce.runs.parents import settled
 from scarce.runs.provenance import command
 from scarce.runs.recipe import data_overrides, find_recipe, flatten, read_sweep, read_toml, resolve
@@ -105,7 +105,9 @@ def run_sweep(
 def resume_sweep(folder: Path, overrides: Sets = (), *, progress: Progress | None = None) -> Path:
     """Carry out what is not finished of a sweep, failed points too; under a changed recipe it is refused (RunError)."""
     (recipe, facts), catalogue = read_recipe(folder), read_catalogue()
-    refuse_changes(folder, recipe, settled(resolve(read_toml(folder / "recipe.toml"), overrides=overrides), catalogue))
+    asked = settled(resolve(read_toml(folder / "recipe.toml"), overrides=overrides), catalogue)
+    refuse_changes(folder, recipe, asked)
+    recipe = carried_as(recipe, asked)
     shown = progress or Progress(quiet=True)
     return _finish(
         Experiment(facts["name"], recipe, folder, catalogue, facts["command"], progress=shown, sweep=read_json(folder / SWEEP_FILE))
@@ -114,7 +116,8 @@ def resume_sweep(folder: Path, overrides: Sets = (), *, progress: Progress | Non
 
 def _finish(experiment: Experiment) -> Path:
     """Carry out, then write sweep.json (with a row per point and seed), sweep.csv and sweep.html."""
-    carry_out(experiment)
+    with stoppable(experiment.folder):
+        carry_out(experiment)
     folder = experiment.folder
     facts, found = read_json(folder / SWEEP_FILE), results(folder)
     write_json(folder / SWEEP_FILE, {**facts, "rows": [r.to_json() for r in found]})

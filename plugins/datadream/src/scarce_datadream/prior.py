@@ -51,7 +51,7 @@ class PriorPreservation(StrategySpec):
         kept, num = ctx.measures[f"{PRIOR}.rows"].cpu(), ctx.measures[f"{PRIOR}.num"]
         order = kept.argsort()
         places = order[torch.searchsorted(kept[order], ctx.rows)]
-        draws = torch.randint(len(num), (len(places),), generator=ctx.generator)
+        draws = ctx.cut(lambda n, generator: torch.randint(len(num), (n,), generator=generator))
         chosen = num[draws.to(num.device), places.to(num.device)].to(ctx.x0.num.device)
         losses: Tensor = ctx.denoise(ctx.condition, State(chosen, ctx.x0.cat, None))
         return losses

@@ -61,7 +61,7 @@ class Augment(StrategySpec):
     def strategy_term(self, ctx: TermContext) -> Tensor:
         """[b] losses of x_0 scaled by 1 + U(-scale, scale) per record, plus noise on every channel."""
         num = ctx.x0.num
-        scale = 1 + self.options.scale * (2 * torch.rand(len(num), *[1] * (num.ndim - 1), generator=ctx.generator) - 1)
-        noise = self.options.noise * torch.randn(num.shape, generator=ctx.generator)
+        scale = 1 + self.options.scale * (2 * ctx.cut(torch.rand, *[1] * (num.ndim - 1)) - 1)
+        noise = self.options.noise * ctx.cut(torch.randn, *num.shape[1:])
         losses: Tensor = ctx.denoise(ctx.condition, State(num * scale.to(num.device) + noise.to(num.device), ctx.x0.cat, ctx.x0.mask))
         return losses

@@ -1,0 +1,1 @@
+"""Recipes of motion, as TOML files."""

@@ -1,0 +1,1 @@
+"""Pieces of a run on a Ray cluster, for scarce."""

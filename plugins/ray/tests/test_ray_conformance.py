@@ -1,0 +1,5 @@
+"""The executor goes through the kit."""
+
+from scarce.testing import components
+
+test_conformance = components("scarce-ray")

@@ -1,0 +1,78 @@
+"""Fill the disk under a run at random moments, make room, resume, and hold it against a run that had room.
+
+python tests/faults/fills.py --times 5 --seed 0
+
+On a small file system in memory where one may be mounted; elsewhere under a limit on the size of a file (EFBIG).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import resource
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from folders import content, differences, finished, stage
+from kills import COMMON, QUICK, in_peace
+from server import cpu_seconds, run, warm
+
+RECIPE = "tabular/table"
+TOLD = ("No space left on device", "File too large", "is free where")
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of the files of a folder."""
+    return sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
+
+
+def mounted(place: Path, size: int) -> bool:
+    """Whether a file system of that many bytes could be mounted there, or one that is mounted given that size."""
+    place.mkdir(exist_ok=True)
+    options = f"remount,size={size}" if place.is_mount() else f"size={size}"
+    return subprocess.run(["mount", "-t", "tmpfs", "-o", options, "scarce-test", place], capture_output=True).returncode == 0
+
+
+def limited(size: int) -> Callable[[], None]:
+    """Let no file of this process grow beyond so many bytes."""
+    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+
+
+def fill(number: int, rng: random.Random, whole: Path, home: Path) -> dict[str, Any]:
+    """One run that meets a full disk, and what came of it."""
+    place, log, share = home / f"disk-{number}", home / f"log-{number}", rng.uniform(0.02, 0.98)
+    real = mounted(place, int(size_of(whole) * share))
+    folder = place / "run"
+    seldom = ["runtime.checkpoint_seconds=1000"] * rng.randrange(2)  # else checkpoints are what fills it
+    begin = ["run", RECIPE, *COMMON, *(w for s in (*QUICK[RECIPE], *seldom) for w in ("--set", s)), "--out", str(folder)]
+    largest = max(p.stat().st_size for p in whole.rglob("*") if p.is_file())
+    code = run(begin, log) if real else run(begin, log, limited(int(largest * share)))
+    reached, said, before = stage(folder), log.read_text(), finished(folder)
+    wrong = [] if code == 2 and any(t in said for t in TOLD) and "Traceback" not in said else [f"ended with {code}: {said[-300:]}"]
+    if real:
+        assert mounted(place, 1 << 30)
+    begun = (folder / "recipe.resolved.json").is_file()
+    code = run(["resume", str(folder), "--quiet"] if begun else begin, log)
+    now = finished(folder)
+    wrong += [f"lost {path.name}" for path, which in before.items() if now.get(path) != which]
+    wrong += [] if code == 0 else [f"resume ended with {code}: {log.read_text()[-300:]}"]
+    wrong += [name for name in differences(folder, content(whole)) if not name.startswith("recipe.")] if code == 0 else []
+    if real:
+        subprocess.run(["umount", place], check=True)
+    return {"share": round(share, 3), "disk": "full" if real else "limited", "stage": reached, "wrong": wrong}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--times", type=int, default=5)
+    parser.add_argument("--seed", type=int, default=0)
+    asked = parser.parse_args()
+    warm("scarce", "scarce-tabular")
+    with tempfile.TemporaryDirectory() as folder:
+        whole, _ = in_peace(RECIPE, QUICK[RECIPE], Path(folder) / "peace")
+        found = [fill(i, random.Random(f"{asked.seed}/{i}"), whole, Path(folder)) for i in range(asked.times)]
+    print(json.dumps({"fills": found, "wrong": sum(bool(f["wrong"]) for f in found), "cpu_seconds": round(cpu_seconds(), 1)}))
