@@ -11,11 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scarce.contract import BackboneContext, BackboneSpec, Condition, Space, State, hookimpl
+from scarce.contract import Attention, BackboneContext, BackboneSpec, Condition, Space, State, hookimpl, sinusoids
 from scarce.errors import RecipeError
-from scarce_molecules.attention import TIME_WIDTH, Attention, sinusoids
 from scarce_molecules.config import Egnn as EgnnOptions
 
+TIME_WIDTH = 64
 TINY = 1e-8
 
 
@@ -51,7 +51,7 @@ class Asked(nn.Module):
         self.time = nn.Linear(TIME_WIDTH, width)
         self.pooled = nn.Linear(condition_width, width, bias=False)
         self.mix = nn.Linear(width, width)
-        self.register_buffer("times", sinusoids(steps, TIME_WIDTH), persistent=False)
+        self.register_buffer("times", sinusoids(torch.arange(steps) * (1000 / steps), TIME_WIDTH), persistent=False)
 
     def forward(self, t: Tensor, condition: Condition) -> Tensor:
         """[b, width] of t [b]."""

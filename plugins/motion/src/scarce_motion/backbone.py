@@ -6,14 +6,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scarce.contract import BackboneContext, BackboneSpec, Condition, Space, State, hookimpl
+from scarce.contract import Attention, BackboneContext, BackboneSpec, Condition, Space, State, hookimpl, sinusoids
 from scarce.errors import RecipeError
-from scarce_motion.attention import Attention, sinusoids
 from scarce_motion.codec import MotionCodec
 from scarce_motion.config import MotionTransformer as Options
 from scarce_motion.penalty import JointLosses
 
 TIME_WIDTH = 128
+PERIOD = 1000.0  # a clip has few pieces, and a motion few steps
 
 
 class Layer(nn.Module):
@@ -61,8 +61,8 @@ class MotionNetwork(nn.Module):
         self.outward = nn.Linear(o.width, self.patch * space.width)
         nn.init.zeros_(self.outward.weight)
         nn.init.zeros_(self.outward.bias)
-        self.register_buffer("positions", sinusoids(-(-space.shape[0] // self.patch), o.width), persistent=False)
-        self.register_buffer("times", sinusoids(steps, TIME_WIDTH), persistent=False)
+        self.register_buffer("positions", sinusoids(torch.arange(-(-space.shape[0] // self.patch)), o.width, PERIOD), persistent=False)
+        self.register_buffer("times", sinusoids(torch.arange(steps), TIME_WIDTH, PERIOD), persistent=False)
         self.joints = joints
 
     def forward(self, x_t: State, t: Tensor, condition: Condition, mask: Tensor | None = None) -> State:
