@@ -43,7 +43,7 @@ bench: $(STAMPS)/dev $(STAMPS)/extras
 # 200 kills and 20 full disks at random moments of real runs; the kills go on where they stopped.
 faults: $(STAMPS)/dev $(STAMPS)/extras
 	OMP_NUM_THREADS=1 $(PY) tests/faults/kills.py --kills 200 --all --out tests/benchmarks/results/faults.json
-	OMP_NUM_THREADS=1 $(PY) tests/faults/fills.py --times 20
+	OMP_NUM_THREADS=1 $(PY) tests/faults/fills.py --times 20 --out tests/benchmarks/results/faults.json
 
 wheels: $(STAMPS)/run
 	$(PY) -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist ./core $(PLUGINS)

@@ -77,6 +77,8 @@ def test_memory_is_what_the_container_leaves(tmp_path):
     (tmp_path / "max").write_text("max\n")
     files = {name: str(tmp_path / name) for name in ("limit", "used", "max", "none")}
     assert memory_free(CPU, ((files["limit"], files["used"]),)) == 600
+    (tmp_path / "memory.stat").write_text("anon 350\ninactive_file 50\n")
+    assert memory_free(CPU, ((files["limit"], files["used"]),)) == 650
     assert memory_free(CPU, ((files["max"], files["used"]), (files["none"], files["used"]))) == pytest.approx(free, rel=0.2)
     assert disk_free(tmp_path / "not" / "there") > 0
     assert [shown(v) for v in (999, 1234, 5.6e9)] == ["999 bytes", "1.23 kB", "5.6 GB"]

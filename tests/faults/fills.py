@@ -1,6 +1,6 @@
 """Fill the disk under a run at random moments, make room, resume, and hold it against a run that had room.
 
-python tests/faults/fills.py --times 5 --seed 0
+python tests/faults/fills.py --times 5 --seed 0 [--out result.json]
 
 On a small file system in memory where one may be mounted; elsewhere under a limit on the size of a file (EFBIG).
 """
@@ -70,9 +70,13 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--times", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="a result of kills.py, to which this one is added")
     asked = parser.parse_args()
     warm("scarce", "scarce-tabular")
     with tempfile.TemporaryDirectory() as folder:
         whole, _ = in_peace(RECIPE, QUICK[RECIPE], Path(folder) / "peace")
         found = [fill(i, random.Random(f"{asked.seed}/{i}"), whole, Path(folder)) for i in range(asked.times)]
+    if asked.out is not None and asked.out.is_file():
+        kept = {**json.loads(asked.out.read_text()), "full_disks": {"seed": asked.seed, "fills": found}}
+        asked.out.write_text(json.dumps(kept, indent=1) + "\n")
     print(json.dumps({"fills": found, "wrong": sum(bool(f["wrong"]) for f in found), "cpu_seconds": round(cpu_seconds(), 1)}))

@@ -49,11 +49,7 @@ def main(argv: list[str]) -> None:
     plan, found = made.model.plan, needs(recipe, dataset, made.model, made.codec.space)
     runs = recipe.seeds * max(1, len(recipe.arm))
     refuse_unfit(found, asked.out, runtime.device, runs=runs)
-    counts = ", ".join(f"{name} {len(dataset.rows(name))}" for name in ("train", "validation", "test"))
-    table_rows = rows(plan)
-    lines = [f"{dataset.name}: {len(dataset)} rows ({counts}), target {dataset.target_name or 'none'}, {recipe.seeds} seed(s)"]
-    lines.append(table(tuple(table_rows[0]), [tuple(row.values()) for row in table_rows]))
-    lines += [f"arms: {', '.join(arm.name for arm in recipe.arm)}"] if recipe.arm else []
+    lines = _phases(dataset, recipe, rows(plan))
     cost = {
         "runs": runs, "steps": sum(p.budget.steps for p in plan.phases),
         "rows": sum(p.budget.steps * p.budget.batch * len(p.terms) for p in plan.phases),
@@ -65,6 +61,14 @@ def main(argv: list[str]) -> None:
     lines += shown_needs(found, facts)
     out = {"recipe": plain(recipe), "plan": plan.to_json(), "cost": cost, "needs": found.to_json(), "estimate": facts}
     show(out, "\n".join(lines), as_json=asked.json)
+
+
+def _phases(dataset: Any, recipe: Any, phases: list[dict[str, Any]]) -> list[str]:
+    """The data, a table of phases, and the arms."""
+    counts = ", ".join(f"{name} {len(dataset.rows(name))}" for name in ("train", "validation", "test"))
+    lines = [f"{dataset.name}: {len(dataset)} rows ({counts}), target {dataset.target_name or 'none'}, {recipe.seeds} seed(s)"]
+    lines.append(table(tuple(phases[0]), [tuple(row.values()) for row in phases]))
+    return [*lines, f"arms: {', '.join(arm.name for arm in recipe.arm)}"] if recipe.arm else lines
 
 
 def _facts(calibrated: bool, made: Any, dataset: Any, recipe: Any, assembly: Any, runtime: Any) -> dict[str, Any]:

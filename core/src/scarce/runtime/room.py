@@ -22,11 +22,21 @@ def memory_free(device: torch.device, cgroups: tuple[tuple[str, str], ...] = CGR
     free = int(psutil.virtual_memory().available)
     for limit, used in cgroups:
         try:
-            left = int(Path(limit).read_text(encoding="utf-8")) - int(Path(used).read_text(encoding="utf-8"))
+            left = int(Path(limit).read_text(encoding="utf-8")) - int(Path(used).read_text(encoding="utf-8")) + _cached(Path(used).parent)
         except (OSError, ValueError):  # no such files, or "max"
             continue
         free = min(free, max(0, left))
     return free
+
+
+def _cached(folder: Path) -> int:
+    """Bytes of files that a container counts as used and gives up when they are wanted."""
+    try:
+        lines = (folder / "memory.stat").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return 0
+    stat = dict(line.split(maxsplit=1) for line in lines)
+    return int(stat.get("total_inactive_file", stat.get("inactive_file", 0)))
 
 
 def memory_used() -> int:
