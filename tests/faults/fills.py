@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import resource
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -23,18 +25,32 @@ from server import cpu_seconds, run, warm
 
 RECIPE = "tabular/table"
 TOLD = ("No space left on device", "File too large", "is free where")
+DISK, WRITES = 64 << 20, 20
 
 
-def size_of(folder: Path) -> int:
-    """Bytes of the files of a folder."""
-    return sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
-
-
-def mounted(place: Path, size: int) -> bool:
-    """Whether a file system of that many bytes could be mounted there, or one that is mounted given that size."""
-    place.mkdir(exist_ok=True)
-    options = f"remount,size={size}" if place.is_mount() else f"size={size}"
+def mounted(place: Path) -> bool:
+    """Whether a file system of its own could be mounted there."""
+    place.mkdir()
+    options = f"size={DISK}"
     return subprocess.run(["mount", "-t", "tmpfs", "-o", options, "scarce-test", place], capture_output=True).returncode == 0
+
+
+def crowded(place: Path, count: int, spare: int) -> Callable[[], None]:
+    """Let something else fill the disk but `spare` bytes when this process has written `count` files."""
+    real, left = os.replace, [count]
+
+    def replace(source: Any, target: Any) -> None:
+        real(source, target)
+        left[0] -= 1
+        if left[0] == 0:
+            ballast = os.open(place / "ballast", os.O_WRONLY | os.O_CREAT)
+            os.posix_fallocate(ballast, 0, shutil.disk_usage(place).free - spare)
+            os.close(ballast)
+
+    def prepare() -> None:
+        os.replace = replace  # type: ignore[assignment]
+
+    return prepare
 
 
 def limited(size: int) -> Callable[[], None]:
@@ -44,17 +60,18 @@ def limited(size: int) -> Callable[[], None]:
 
 def fill(number: int, rng: random.Random, whole: Path, home: Path) -> dict[str, Any]:
     """One run that meets a full disk, and what came of it."""
-    place, log, share = home / f"disk-{number}", home / f"log-{number}", rng.uniform(0.02, 0.98)
-    real = mounted(place, int(size_of(whole) * share))
+    place, log, count = home / f"disk-{number}", home / f"log-{number}", rng.randrange(1, WRITES)
+    real, spare = mounted(place), rng.choice([0, 4096, 40_960])
     folder = place / "run"
     seldom = ["runtime.checkpoint_seconds=1000"] * rng.randrange(2)  # else checkpoints are what fills it
     begin = ["run", RECIPE, *COMMON, *(w for s in (*QUICK[RECIPE], *seldom) for w in ("--set", s)), "--out", str(folder)]
     largest = max(p.stat().st_size for p in whole.rglob("*") if p.is_file())
-    code = run(begin, log) if real else run(begin, log, limited(int(largest * share)))
+    code = run(begin, log, crowded(place, count, spare) if real else limited(largest * count // WRITES))
     reached, said, before = stage(folder), log.read_text(), finished(folder)
-    wrong = [] if code == 2 and any(t in said for t in TOLD) and "Traceback" not in said else [f"ended with {code}: {said[-300:]}"]
+    met = code == 2 and any(t in said for t in TOLD) and "Traceback" not in said
+    wrong = [] if met or code == 0 else [f"ended with {code}: {said[-300:]}"]  # 0: what was spare was enough
     if real:
-        assert mounted(place, 1 << 30)
+        (place / "ballast").unlink(missing_ok=True)
     begun = (folder / "recipe.resolved.json").is_file()
     code = run(["resume", str(folder), "--quiet"] if begun else begin, log)
     now = finished(folder)
@@ -63,7 +80,7 @@ def fill(number: int, rng: random.Random, whole: Path, home: Path) -> dict[str, 
     wrong += [name for name in differences(folder, content(whole)) if not name.startswith("recipe.")] if code == 0 else []
     if real:
         subprocess.run(["umount", place], check=True)
-    return {"share": round(share, 3), "disk": "full" if real else "limited", "stage": reached, "wrong": wrong}
+    return {"writes": count, "met": met, "disk": "full" if real else "limited", "stage": reached, "wrong": wrong}
 
 
 if __name__ == "__main__":

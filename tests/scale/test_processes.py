@@ -44,6 +44,7 @@ def test_two_processes_then_one_then_two_train_what_one_does(tmp_path):
     assert len(list((moved / "samples" / "shards").iterdir())) == 3
 
 
+@pytest.mark.slow
 def test_only_the_first_process_writes_and_shards_are_divided(tmp_path):
     recipe = staff(tmp_path)
     finish(scarce("run", recipe, "--out", tmp_path / "one"))

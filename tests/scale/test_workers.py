@@ -49,18 +49,27 @@ name = "per-class"
 """
 
 
-def test_seeds_branches_and_shards_in_workers_are_the_same_bytes(tmp_path):
+def both_ways(folder, *more, **recipe):
+    """Weights and samples of a run without workers, and with two."""
+    made = staff(folder, **recipe)
+    for name, workers in (("one", ()), ("two", ("--workers", "2"))):
+        finish(scarce("run", made, "--out", folder / name, *workers, *more))
+    return content(folder / "one"), content(folder / "two")
+
+
+def test_branches_and_shards_in_workers_are_the_same_bytes(tmp_path):
     pytest.importorskip("scarce_datadream")
-    recipe = staff(tmp_path, more=BRANCHES)
-    for name, more in (("one", ()), ("two", ("--workers", "2"))):
-        finish(scarce("run", recipe, "--out", tmp_path / name, *more))
-        finish(scarce("run", recipe, "--out", tmp_path / f"{name}-seeds", "--set", "seeds=2", *more))
-    one = content(tmp_path / "one")
+    one, two = both_ways(tmp_path, more=BRANCHES)
     assert len([name for name in one if name.startswith("model/phases/")]) >= 2
-    assert one == content(tmp_path / "two")
-    seeds = content(tmp_path / "one-seeds")
-    assert len([name for name in seeds if "shards" in name]) == 8
-    assert seeds == content(tmp_path / "two-seeds")
+    assert len([name for name in one if "shards" in name]) == 4
+    assert one == two
+
+
+@pytest.mark.slow
+def test_seeds_in_workers_are_the_same_bytes(tmp_path):
+    one, two = both_ways(tmp_path, "--set", "seeds=2")
+    assert len([name for name in one if "shards" in name]) == 8
+    assert one == two
 
 
 def test_a_shard_made_twice_is_the_same_bytes_and_one_that_is_there_is_left(tmp_path):

@@ -286,9 +286,10 @@ def judge(
 ) -> dict[str, Any]:
     """Fit the learner on every source of data, evaluate, and write metrics.json."""
     train = dataset.part(dataset.rows("train"))
-    labelled = np.flatnonzero(train.labelled)
-    target = np.zeros(0) if train.target is None else train.target[labelled]
-    real = TrainingPart(records=take(train.records, labelled), target=target, ids=train.ids[labelled])
+    taught = train.codes() >= 0 if train.task == "classification" else train.labelled  # a record with a caption may have no class
+    rows = np.flatnonzero(taught)
+    target = np.zeros(0) if train.target is None else train.target[rows]
+    real = TrainingPart(records=take(train.records, rows), target=target, ids=train.ids[rows])
     others: dict[str, TrainingPart] = {}
     shares: dict[str, TrainingPart] = {}
     sources: dict[str, list[TrainingPart]] = {"real": [real]}
@@ -299,7 +300,7 @@ def judge(
         others = baselines(dataset, codec, assembly, len(synthetic.records), runtime.derive("baselines") % 2**31)
         sources |= {"synthetic": [synthetic], "both": [real, synthetic], **{name: [part] for name, part in others.items()}}
         if dataset.target is not None:
-            shares = subsets(real, train.codes()[labelled], runtime.derive("curve") % 2**31)
+            shares = subsets(real, train.codes()[rows], runtime.derive("curve") % 2**31)
             sources |= {name: [part] for name, part in shares.items()}
     began = time.monotonic()
     predictions, facts = learn(dataset, codec, assembly, sources, runtime, generator)
@@ -324,7 +325,7 @@ def judge(
         "arm": job.arm, "seed": job.recipe.seed, "task": dataset.task, "cost": cost,
         "metrics": [m.to_json() for m in metrics if m.source not in shares],
         "curve": [{**m.to_json(), "rows": len(shares[m.source].records)} for m in metrics if m.source in shares],
-        "counts": {**counts, "labelled": len(labelled), "synthetic": len(synthetic.records)},
+        "counts": {**counts, "labelled": int(train.labelled.sum()), "synthetic": len(synthetic.records)},
     }  # fmt: skip
     write_json(job.folder / "figures.json", [figure.to_json() for figure in figures])
     write_json(job.folder / "metrics.json", out)

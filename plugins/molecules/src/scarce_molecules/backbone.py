@@ -7,6 +7,8 @@ once per pair, and steps of coordinates cancel out: the centre of mass does not 
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -41,6 +43,21 @@ class Pairs(nn.Module):
         return exists[:, self.first] * exists[:, self.second]
 
 
+class Narrow(nn.Module):
+    """A linear map of very few inputs or outputs, with its weights held so that adapters of low rank pass it by."""
+
+    def __init__(self, inputs: int, outputs: int, *, bias: bool = True, scale: float | None = None) -> None:
+        """scale: standard deviation of the first weights, 0 for a map that begins at 0; None: as a linear layer's."""
+        super().__init__()
+        spread = 1 / math.sqrt(3 * inputs) if scale is None else scale
+        self.weight = nn.Parameter(spread * torch.randn(outputs, inputs))
+        self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[.., inputs] -> [.., outputs]."""
+        return F.linear(x, self.weight, self.bias)
+
+
 class Asked(nn.Module):
     """Time and pooled condition as one vector per sample."""
 
@@ -71,12 +88,11 @@ class Layer(nn.Module):
         self.atoms = nn.Linear(width, width)
         self.radial = nn.Linear(radial, width, bias=False)
         self.message = nn.Linear(width, width)
-        self.along = nn.Linear(width, 1, bias=False)
+        self.along = Narrow(width, 1, bias=False, scale=1e-3)
         self.wide, self.narrow = nn.Linear(2 * width, width), nn.Linear(width, width)
         self.dropout = nn.Dropout(dropout)
         self.attention_norm = nn.LayerNorm(width) if attends else None
         self.attention = Attention(width=width, context=condition_width, heads=heads) if attends else None
-        nn.init.normal_(self.along.weight, std=1e-3)
 
     def forward(self, h: Tensor, x: Tensor, asked: Tensor, condition: Condition, pairs: Pairs, seen: Seen) -> tuple[Tensor, Tensor]:
         """h: [b, n, width] features, x: [b, n, 3] coordinates -> both of the next layer."""
@@ -120,7 +136,7 @@ class EgnnNetwork(nn.Module):
         super().__init__()
         o = options
         self.pairs = Pairs(space.shape[0])
-        self.inward = nn.Linear(space.width - 3, o.width)
+        self.inward = Narrow(space.width - 3, o.width)
         self.asked = Asked(condition_width=condition_width, steps=steps, width=o.width)
         self.layers = nn.ModuleList(
             Layer(
@@ -130,12 +146,8 @@ class EgnnNetwork(nn.Module):
             for i in range(o.layers)
         )  # fmt: skip
         self.norm = nn.LayerNorm(o.width)
-        self.outward = nn.Linear(o.width, space.width - 3)
-        self.kept = nn.Linear(o.width, 2)
-        nn.init.zeros_(self.outward.weight)
-        nn.init.zeros_(self.outward.bias)
-        nn.init.zeros_(self.kept.weight)
-        nn.init.constant_(self.kept.bias, 0.0)
+        self.outward = Narrow(o.width, space.width - 3, scale=0.0)
+        self.kept = Narrow(o.width, 2, scale=0.0)
         self.register_buffer("centres", torch.linspace(0, 1, o.radial), persistent=False)
 
     def forward(self, x_t: State, t: Tensor, condition: Condition, mask: Tensor | None = None) -> State:

@@ -25,7 +25,6 @@ from scarce_molecules.raw import Floats, column
 from scarce_molecules.records import Row, as_row, frame_of
 
 FORMAT = 1
-TYPES = 4.0  # EDM divides one-hot elements by it, so that they are decided after the coordinates; formal charges likewise
 MARGIN = 1.2  # how far beyond the farthest training atom a sample may go
 BITS = 512
 
@@ -35,8 +34,8 @@ class MoleculeCodec:
     """See `contract.Codec`. elements: those of the one-hots, in order; states: (element, formal charge) that occur.
 
     scale: Å per encoded unit, the root mean square of training coordinates; reach: of the farthest training atom, in units; size: most
-    atoms. classes, shares: the target's values and their training frequencies; edges: quintiles of every caption property of labelled
-    training molecules; properties: their kind; columns: those of a record, in order.
+    atoms; divisor: of one-hots and charges. classes, shares: the target's values and their training frequencies; edges: quintiles of
+    every caption property of labelled training molecules; properties: their kind; columns: those of a record, in order.
     """
 
     elements: tuple[str, ...]
@@ -44,6 +43,7 @@ class MoleculeCodec:
     scale: float
     reach: float
     size: int
+    divisor: float = 4.0
     target: str = ""
     classes: tuple[Any, ...] = ()
     shares: tuple[float, ...] = ()
@@ -61,11 +61,11 @@ class MoleculeCodec:
         """Coordinates of zero centre of mass, one-hot elements, and formal charges where there are any."""
         blocks = [
             Block(name="xyz", kind="coordinates", size=3, clip=MARGIN * self.reach),
-            Block(name="elements", kind="continuous", size=len(self.elements), clip=2 / TYPES),
+            Block(name="elements", kind="continuous", size=len(self.elements), clip=2 / self.divisor),
         ]
         if self.charged:
             most = max(abs(charge) for _, charge in self.states)
-            blocks.append(Block(name="charge", kind="continuous", size=1, clip=2 * most / TYPES))
+            blocks.append(Block(name="charge", kind="continuous", size=1, clip=2 * most / self.divisor))
         return Space(layout="set", blocks=tuple(blocks), shape=(self.size,), variable=True)
 
     def encode(self, records: pd.DataFrame) -> State:
@@ -84,9 +84,9 @@ class MoleculeCodec:
             num[i, :n, :3] = (places - places.mean(0)) / self.scale if n else 0.0
             for j, symbol in enumerate(symbols):
                 if symbol in place:
-                    num[i, j, place[symbol]] = 1 / TYPES
+                    num[i, j, place[symbol]] = 1 / self.divisor
             if self.charged:
-                num[i, :n, -1] = np.asarray(charges, dtype=np.float64) / TYPES
+                num[i, :n, -1] = np.asarray(charges, dtype=np.float64) / self.divisor
             mask[i, :n] = True
         cat = torch.zeros(len(records), self.size, 0, dtype=torch.int64)
         return State(torch.from_numpy(num), cat, torch.from_numpy(mask))
@@ -120,7 +120,7 @@ class MoleculeCodec:
         """Elements, charges and Å of one sample [n, width], and what molecule it is."""
         kinds = values[:, 3 : 3 + len(self.elements)].argmax(1)
         symbols = [self.elements[int(k)] for k in kinds]
-        near = values[:, -1] * TYPES if self.charged else np.zeros(len(values))
+        near = values[:, -1] * self.divisor if self.charged else np.zeros(len(values))
         charges = [self._charge(s, float(c)) for s, c in zip(symbols, near, strict=True)]
         return as_row(symbols, charges, values[:, :3] * self.scale)
 
@@ -183,7 +183,8 @@ def fit_codec(dataset: Dataset) -> MoleculeCodec:
     schema = dataset.schema
     return MoleculeCodec(
         elements=tuple(schema["elements"]), states=tuple((str(s), int(c)) for s, c in schema["states"]), scale=scale,
-        reach=float(np.linalg.norm(together, axis=1).max()) / scale or 1.0, size=int(schema["size"]), target=dataset.target_name,
+        reach=float(np.linalg.norm(together, axis=1).max()) / scale or 1.0, size=int(schema["size"]),
+        divisor=float(schema["divisor"]), target=dataset.target_name,
         classes=dataset.classes, shares=tuple((counts / counts.sum()).tolist()) if dataset.classes else (),
         edges=quintiles(properties(take(records, told) if len(told) else records, schema["properties"])), properties=schema["properties"],
         columns=tuple(map(str, dataset.records.columns)),

@@ -15,7 +15,8 @@ class Molecules(Options):
     smiles: column of SMILES; caption: column of texts for the caption style "user". elements: others are left out. largest: most
     heavy atoms. most: records, a fixed random part of a larger file; None for all. conformer: "mmff" relaxes the ETKDG conformer.
     max_unreadable: share of unreadable records above which loading stops. properties: "descriptors" of RDKit, or "quantum" by
-    GFN2-xTB. bins: classes that a numeric target is cut into where it can't be measured on a sample; seed: of conformers.
+    GFN2-xTB. bins: classes that a numeric target is cut into where it can't be measured on a sample; seed: of conformers. divisor: of
+    one-hot elements and formal charges, as in EDM.
     """
 
     smiles: str | None = None
@@ -28,6 +29,7 @@ class Molecules(Options):
     properties: Literal["descriptors", "quantum"] = "descriptors"
     bins: int = Field(3, ge=2, le=5)
     seed: int = Field(0, ge=0)
+    divisor: float = Field(4.0, gt=0)
 
 
 class Egnn(Options):

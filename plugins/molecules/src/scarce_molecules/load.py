@@ -47,7 +47,7 @@ def load_molecules(ctx: LoadContext, options: Molecules) -> Dataset:
     return Dataset(
         name=raw.name, ids=_ids(keys), records=records, task=task, target_name=target, target=values if target else None, classes=classes,
         labelled=known, split=np.full(len(records), "", "<U10"), groups=np.array(groups), notes=(*raw.notes, *notes, *more, *said),
-        schema={"target": target, "properties": options.properties, **facts(records, options)},
+        schema={"target": target, "properties": options.properties, "divisor": options.divisor, **facts(records, options)},
     )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -15,6 +16,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 RETRIES = 5  # times that a piece is begun again after its worker or node was lost
+PATIENCE = 10.0  # seconds for a cluster to answer
 STORE = 128 * 1024**2  # bytes of a cluster that is started here; pieces and results are small, samples go to the run folder
 
 
@@ -80,9 +82,13 @@ def _connect(cpus: int) -> None:
     if ray.is_initialized():
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    own = {} if os.environ.get("RAY_ADDRESS") else {"num_cpus": cpus or None, "object_store_memory": STORE, "include_dashboard": False}
+    address = os.environ.get("RAY_ADDRESS", "")
+    host, _, port = address.rpartition(":")
+    own = {} if address else {"num_cpus": cpus or None, "object_store_memory": STORE, "include_dashboard": False}
     try:
+        if port.isdigit() and "/" not in host:  # Ray itself would try for minutes
+            socket.create_connection((host, int(port)), PATIENCE).close()
         ray.init(logging_level="warning", **own)
-    except ConnectionError as error:
-        what = f"no Ray cluster at RAY_ADDRESS={os.environ.get('RAY_ADDRESS')}: {str(error).splitlines()[0]}"
+    except OSError as error:
+        what = f"no Ray cluster at RAY_ADDRESS={address}: {str(error).splitlines()[0]}"
         raise RunError(what, hint="ray start --head there, or unset RAY_ADDRESS for a cluster on this machine") from None

@@ -27,6 +27,7 @@ from scarce.contract import (
     thinned,
     usable_parts,
 )
+from scarce.errors import DataError
 from scarce_timeseries.config import ConvLearner as ConvOptions
 from scarce_timeseries.config import Tslearn as TslearnOptions
 from scarce_timeseries.signals import Floats
@@ -43,7 +44,8 @@ class Tslearn(LearnerSpec):
 
     @hookimpl
     def learner_build(self, ctx: LearnerContext) -> Learner:
-        """A fresh `Neighbours`."""
+        """A fresh `Neighbours`; DataError where records are no series."""
+        _checked(ctx)
         return Neighbours(ctx, self.options)
 
 
@@ -55,8 +57,14 @@ class Conv(LearnerSpec):
 
     @hookimpl
     def learner_build(self, ctx: LearnerContext) -> Learner:
-        """A fresh `SoftConv`."""
+        """A fresh `SoftConv`; DataError where records are no series."""
+        _checked(ctx)
         return SoftConv(ctx, self.options)
+
+
+def _checked(ctx: LearnerContext) -> None:
+    if ctx.codec.space.layout != "sequence":
+        raise DataError(f"this learner reads series, not a {ctx.codec.space.layout}", hint="scarce plugins list")
 
 
 class Neighbours:
