@@ -135,9 +135,11 @@ def table(found: dict[str, list[dict[str, float]]]) -> list[dict[str, Any]]:
     load = f"load {min(r['load'] for r in [*one, *local]):.1f} to {max(r['load'] for r in [*one, *local]):.1f}"
     shortest = min(r["inside"] / SHARDS for r in ray)
     speed = [a["wall"] / b["wall"] for a, b in zip(one, local, strict=True)]
+    idle = [a["cpu"] / b["cpu"] * WORKERS / (1 + b["outside"]) for a, b in zip(one, local, strict=True)]
     cost = [b["outside"] - a["outside"] for a, b in zip(local, ray, strict=True)]
     return [
         row("two workers over one process", speed, 1.5, at_least=True, note=load),
+        row("the same from CPU seconds: an estimate for idle cores", idle),
         row("Ray: time outside shards, over local", cost, 0.05, note=f"shards of {shortest:.0f} s and more; {load}"),
         row("local: time outside shards", [r["outside"] for r in local]),
         row("Ray: time outside shards", [r["outside"] for r in ray]),

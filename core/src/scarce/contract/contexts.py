@@ -237,7 +237,8 @@ class EvaluatorContext(DataContext):
     "synthetic" among them); expected: how many synthetic records were asked for (missing ones count as failures);
     learner: its name in the recipe, empty for none; describe: captions of any records in the style of the prompts, None
     where prompts are no captions; log: what training logged, a mapping for each logged step (phase, step, loss of each
-    term, …), also after interruptions once; rounds: what each round of active learning said of itself (round, budget, accuracy, gate, epsilon, gain, label_accuracy, …);
+    term, …), also after interruptions once; rounds: what each round of active learning said of itself (round, budget,
+    accuracy, gate, epsilon, gain, label_accuracy, …);
     parent: a given generator as it was before this run adapted it, None where all was trained here; facts: source -> what
     the learner fitted on it says of its fit, where it says something (`ComparedLearner`); prompts: positions of
     records -> what the recipe asks for them.
