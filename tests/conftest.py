@@ -74,7 +74,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
 def component() -> Callable[..., str]:
     """Writes a manifest of one component: component("evaluator", "count", provides='["eval:fidelity"]')."""
 
-    def write(role: str, name: str, *, api: str = "0.1", **extra: str) -> str:
+    def write(role: str, name: str, *, api: str = "1.0", **extra: str) -> str:
         lines = "".join(f"{key} = {value}\n" for key, value in extra.items())
         return f'api = "{api}"\n[[component]]\nrole = "{role}"\nname = "{name}"\nsummary = "test"\n{lines}'
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from scarce.catalogue import API, EVENTS, ROLES, read_catalogue
+from scarce.catalogue import EVENTS, ROLES, read_catalogue
 from scarce.cli.app import main
 from scarce.files import read_json, read_lines
 
@@ -19,8 +19,8 @@ HERE = Path(__file__).parent
 
 @pytest.fixture
 def frozen(site):
-    """The frozen plugin of contract 0.1, installed as it stands."""
-    source = HERE / "api_0_1"
+    """The frozen plugin of contract 1.0, installed as it stands."""
+    source = HERE / "api_1_0"
     shutil.copytree(source / "acme_frozen", site.folder / "acme_frozen", ignore=shutil.ignore_patterns("__pycache__"))
     info = site.folder / "acme_frozen-1.0.dist-info"
     info.mkdir()
@@ -35,7 +35,6 @@ def test_nobody_has_touched_the_frozen_files():
     assert found == json.loads((HERE / "frozen.json").read_text())
 
 
-@pytest.mark.skipif(API != (0, 1), reason="before 1.0 a plugin's minor must be the core's")
 def test_every_role_and_every_hook_of_it_still_works(frozen, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rows = [row for row in read_catalogue().rows if row.distribution == "acme-frozen"]
@@ -66,7 +65,6 @@ def test_every_role_and_every_hook_of_it_still_works(frozen, tmp_path, capsys, m
     assert "Nobody, 2026" in Path("points", "plugins.lock.json").read_text()
 
 
-@pytest.mark.skipif(API != (0, 1), reason="before 1.0 a plugin's minor must be the core's")
 def test_its_run_is_sampled_exported_verified_and_its_verb_is_called(frozen, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["run", "acme/rounds", "--out", "r", "--quiet"]) == 0

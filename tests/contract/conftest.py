@@ -8,7 +8,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))  # for tiny.py and weights.py, which test files here share
 
 MANIFEST = """
-api = "0.1"
+api = "1.0"
 [[component]]
 role = "modality"
 name = "toy"

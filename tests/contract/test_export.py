@@ -144,7 +144,7 @@ def test_a_package_brings_it(toys, tmp_path, monkeypatch):
     whole = run(toys, tmp_path / "r")
     export(whole, "generator", tmp_path / "site" / "toy_weights" / "tiny", toys)
     (tmp_path / "site" / "toy_weights" / "__init__.py").write_text("")
-    (tmp_path / "site" / "toy_weights" / "plugin.toml").write_text('api = "0.1"\n')
+    (tmp_path / "site" / "toy_weights" / "plugin.toml").write_text('api = "1.0"\n')
     info = tmp_path / "site" / "toy_weights-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: toy-weights\nVersion: 1.0\n")

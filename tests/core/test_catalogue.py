@@ -80,16 +80,16 @@ def test_two_claims_conflict_and_name_both_until_one_is_blocked(site, component)
     ("manifest", "reason"),
     [
         ("api = [", "can't be read"),
-        ("api = 0.1", 'api must be text like "0.1"'),
-        ('api = "0.1"\ncomponents = []', r"unknown key 'components' \(did you mean 'component'\?\)"),
-        ('api = "0.1"\n[component]\nrole = "strategy"', r"\[\[component\]\] tables"),
-        ('api = "0.1"\n[[component]]\nrole = "stratgy"\nname = "nudge"', "did you mean 'strategy'"),
-        ('api = "0.1"\n[[component]]\nrole = "strategy"\nname = "Nudge me"', "lower case with dashes"),
-        ('api = "0.1"\n[[component]]\nrole = "strategy"\nname = "nudge"\nrequires = "layers:linear"', "must be a list"),
-        ('api = "0.1"\n[[component]]\nrole = "strategy"\nname = "nudge"\nconfig = "acme_nudge/config"', "must look like 'module:Class'"),
-        ('api = "0.1"\n' + '[[component]]\nrole = "strategy"\nname = "nudge"\n' * 2, "described twice"),
-        ('api = "0.1"\n[[component]]\nrole = "strategy"\nname = "nudge"\nprovides = ["layers:liner"]', "did you mean 'layers:linear'"),
-        ('api = "0.1"\n[[component]]\nrole = "strategy"\nname = "other"', "no .*component"),
+        ("api = 1.0", 'api must be text like "1.0"'),
+        ('api = "1.0"\ncomponents = []', r"unknown key 'components' \(did you mean 'component'\?\)"),
+        ('api = "1.0"\n[component]\nrole = "strategy"', r"\[\[component\]\] tables"),
+        ('api = "1.0"\n[[component]]\nrole = "stratgy"\nname = "nudge"', "did you mean 'strategy'"),
+        ('api = "1.0"\n[[component]]\nrole = "strategy"\nname = "Nudge me"', "lower case with dashes"),
+        ('api = "1.0"\n[[component]]\nrole = "strategy"\nname = "nudge"\nrequires = "layers:linear"', "must be a list"),
+        ('api = "1.0"\n[[component]]\nrole = "strategy"\nname = "nudge"\nconfig = "acme_nudge/config"', "must look like 'module:Class'"),
+        ('api = "1.0"\n' + '[[component]]\nrole = "strategy"\nname = "nudge"\n' * 2, "described twice"),
+        ('api = "1.0"\n[[component]]\nrole = "strategy"\nname = "nudge"\nprovides = ["layers:liner"]', "did you mean 'layers:linear'"),
+        ('api = "1.0"\n[[component]]\nrole = "strategy"\nname = "other"', "no .*component"),
         ("a = " + "[" * 5000, "can't be read"),
     ],
 )
@@ -126,18 +126,18 @@ def test_entry_points_that_lie_are_rows(site, component):
 
 
 def test_unreadable_entry_points_are_a_row(site):
-    site.install("acme-bytes", manifest='api = "0.1"')
+    site.install("acme-bytes", manifest='api = "1.0"')
     (site.folder / "acme_bytes-1.0.dist-info" / "entry_points.txt").write_bytes(b"[scarce.learners]\n\xff = \xfe\n")
     row = only(site.catalogue())
     assert (row.role, row.distribution, row.status) == ("plugin", "acme-bytes", "malformed")
 
 
-@pytest.mark.parametrize("api", ["0.0", "0.2", "1.0"])
+@pytest.mark.parametrize("api", ["0.1", "1.1", "2.0"])
 def test_another_contract_is_incompatible_even_with_words_unknown_here(site, component, api):
     manifest = component("strategy", "nudge", api=api, provides='["future:thing"]', novel='"key"')
     site.install("acme-nudge", entries=STRATEGY, manifest=manifest)
     assert only(site.catalogue()).status == "incompatible"
-    with pytest.raises(PluginError, match=f"needs API {api}, core has 0.1") as caught:
+    with pytest.raises(PluginError, match=f"needs API {api}, core has 1.0") as caught:
         site.catalogue().find("strategy", "nudge")
     assert caught.value.hint == "pip install --upgrade scarce acme-nudge"
 
@@ -176,7 +176,7 @@ def test_missing_names_get_an_install_line_or_a_near_name():
 def test_recipes_resolve_inside_subpackages_without_importing(site):
     files = {"__init__.py": "raise SystemExit(3)", "recipes/small.toml": "seed = 0\n"}
     entries = {"scarce.recipes": {"acme/small": "acme_nudge.recipes:small.toml", "acme/gone": "acme_nudge.recipes:gone.toml"}}
-    site.install("acme-nudge", entries=entries, manifest='api = "0.1"', files=files)
+    site.install("acme-nudge", entries=entries, manifest='api = "1.0"', files=files)
     catalogue = site.catalogue()
     assert catalogue.recipe_path("acme/small").read_text() == "seed = 0\n"
     assert [row.name for row in catalogue.entries("recipes")] == ["acme/gone", "acme/small"]

@@ -68,7 +68,7 @@ def wrongs(tmp_path_factory):
     entries["scarce.generators"]["kit-empty"] = "kit_wrongs:recipe.resolved.json"
     entries["scarce.acquisitions"]["undescribed"] = "kit_wrongs.acquisition:Good"
     entries["scarce.plugins"] = {"kit-wrongs": "kit_wrongs:plugin.toml"}
-    (package / "plugin.toml").write_text('api = "0.1"\n' + "\n".join(parts))
+    (package / "plugin.toml").write_text('api = "1.0"\n' + "\n".join(parts))
     info = site / "kit_wrongs-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: kit-wrongs\nVersion: 1.0\n")

@@ -30,7 +30,7 @@ vague = "acme_liar.score:Vague"
 packages = ["acme_liar"]
 """
 MANIFEST = """
-api = "0.1"
+api = "1.0"
 [[component]]
 role = "acquisition"
 name = "liar"

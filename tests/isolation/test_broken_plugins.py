@@ -72,7 +72,7 @@ def crowded(site, component):
     gone = "[scarce.plugins]\nacme-gone = acme_gone:plugin.toml\n[scarce.acquisitions]\ngone = acme_gone:T\n"
     (site.folder / "acme_gone-3.2.dist-info" / "entry_points.txt").write_text(gone)
     site.install("acme-toml", entries={"scarce.acquisitions": {"toml": "acme_toml:T"}}, manifest="api = [")
-    newer = component("acquisition", "newer", api="0.9")
+    newer = component("acquisition", "newer", api="1.9")
     site.install("acme-newer", entries={"scarce.acquisitions": {"newer": "acme_newer:T"}}, manifest=newer)
     manifest = component("acquisition", "acme-good") + '[[component]]\nrole = "acquisition"\nname = "acme-wrong"\n'
     manifest += '[[component]]\nrole = "lifecycle"\nname = "acme-watch"\n'
@@ -140,7 +140,7 @@ def test_each_bad_one_asked_for_by_name_is_one_clear_error_with_a_remedy_and_the
         "role": ("acme-role 1.0: plugin.toml: component 0: unknown role 'acquisiton' (did you mean 'acquisition'?)", "acme-role"),
         "bare": ("acme-bare 1.0: it must have one 'scarce.plugins' entry point, not 0", "pip install --upgrade acme-bare"),
         "gone": ("acme-gone 3.2: 'acme_gone:plugin.toml': package 'acme_gone' is not there", "pip install --upgrade acme-gone"),
-        "newer": ("acme-newer 1.0: it needs API 0.9, core has 0.1", "pip install --upgrade scarce acme-newer"),
+        "newer": ("acme-newer 1.0: it needs API 1.9, core has 1.0", "pip install --upgrade scarce acme-newer"),
     }.items():
         for words in parts:
             assert words in said[name], name

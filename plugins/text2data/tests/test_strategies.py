@@ -187,7 +187,7 @@ class Branches(StrategySpec):
         return Plan(phases=(*(p for p in ctx.plan.phases if p.name != leaf.name), *made))
 """
 MANIFEST = """
-api = "0.1"
+api = "1.0"
 [[component]]
 role = "strategy"
 name = "branches"

@@ -68,7 +68,7 @@ def resource(value: str) -> Path:
 
 def is_compatible(api: tuple[int, int]) -> bool:
     """Whether a plugin made for `api` runs on this core."""
-    return api[0] == API[0] and (api[1] == API[1] if API[0] == 0 else api[1] <= API[1])
+    return api[0] == API[0] and api[1] <= API[1]
 
 
 def read_manifest(path: Path) -> Manifest:

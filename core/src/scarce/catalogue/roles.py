@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-API = (0, 1)
-"""Version of the hook contract; before 1.0 a plugin's minor must be equal, from 1.0 on it may be older."""
+API = (1, 0)
+"""Version of the hook contract: a plugin's major must be equal, its minor may be older."""
 
 MANIFESTS = "scarce.plugins"
 """Entry-point group of the manifests, one per distribution."""

@@ -1,1 +1,0 @@
-"""A plugin of every role, as someone else wrote it for contract 0.1."""
