@@ -84,7 +84,8 @@ def _connect(cpus: int) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     address = os.environ.get("RAY_ADDRESS", "")
     host, _, port = address.rpartition(":")
-    own = {} if address else {"num_cpus": cpus or None, "object_store_memory": STORE, "include_dashboard": False}
+    # "local": without it Ray would join any cluster that it finds on this machine, which nobody named.
+    own = {} if address else {"address": "local", "num_cpus": cpus or None, "object_store_memory": STORE, "include_dashboard": False}
     try:
         if port.isdigit() and "/" not in host:  # Ray itself would try for minutes
             socket.create_connection((host, int(port)), PATIENCE).close()
