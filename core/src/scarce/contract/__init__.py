@@ -16,7 +16,7 @@ from scarce.contract.space import *
 from scarce.contract.specs import *
 
 __all__ = [
-    "AcquisitionSpec", "AdaptContext", "Adapter", "AdapterHandle", "Attention", "Backbone", "BackboneContext", "BackboneSpec",
+    "AcquisitionSpec", "AdaptContext", "Adapter", "AdapterHandle", "Asked", "Attention", "Backbone", "BackboneContext", "BackboneSpec",
     "BaselineContext", "Block", "Branch", "BranchAdapter", "Budget", "Bundle", "Caption", "CaptionContext", "Codec",
     "CodecContext", "ComparedLearner", "Component", "Condition", "Conditioner", "ConditionerContext", "ConditionerSpec",
     "Dataset", "DifferentiableLearner", "Draw", "DrawContext", "Embedded", "EvaluatorContext", "EvaluatorSpec", "Event",

@@ -1,11 +1,14 @@
-"""What most networks of plugins are made of: sinusoids of times and places, and attention that is fast on a CPU too."""
+"""What most networks of plugins are made of: sinusoids of times, what is asked as a vector, attention that is fast on a CPU."""
 
 from __future__ import annotations
 
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+
+from scarce.contract.condition import Condition
 
 
 def sinusoids(positions: Tensor, width: int, period: float = 10_000.0) -> Tensor:
@@ -17,6 +20,27 @@ def sinusoids(positions: Tensor, width: int, period: float = 10_000.0) -> Tensor
     frequencies = torch.exp(-math.log(period) * torch.arange(half) / half)
     angles = positions[:, None] * frequencies
     return torch.cat([angles.cos(), angles.sin()], dim=1)[:, :width]
+
+
+class Asked(nn.Module):
+    """Time and pooled condition as one vector per sample."""
+
+    times: Tensor
+
+    def __init__(self, *, condition_width: int, steps: int, width: int, time_width: int = 128) -> None:
+        """steps: of the diffusion; width: of the vector; time_width: sinusoids of a time."""
+        super().__init__()
+        self.time = nn.Linear(time_width, width)
+        self.pooled = nn.Linear(condition_width, width, bias=False)
+        self.mix = nn.Linear(width, width)
+        self.register_buffer("times", sinusoids(torch.arange(steps) * (1000 / steps), time_width), persistent=False)
+
+    def forward(self, t: Tensor, condition: Condition) -> Tensor:
+        """[b, width] of t [b]."""
+        h = self.time(self.times[t])
+        if condition.pooled is not None:
+            h = h + self.pooled(condition.pooled)
+        return F.silu(self.mix(F.silu(h)))
 
 
 class Attention(nn.Module):

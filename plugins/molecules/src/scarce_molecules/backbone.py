@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scarce.contract import Attention, BackboneContext, BackboneSpec, Condition, Space, State, hookimpl, sinusoids
+from scarce.contract import Asked, Attention, BackboneContext, BackboneSpec, Condition, Space, State, hookimpl
 from scarce.errors import RecipeError
 from scarce_molecules.config import Egnn as EgnnOptions
 
@@ -56,26 +56,6 @@ class Narrow(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[.., inputs] -> [.., outputs]."""
         return F.linear(x, self.weight, self.bias)
-
-
-class Asked(nn.Module):
-    """Time and pooled condition as one vector per sample."""
-
-    times: Tensor
-
-    def __init__(self, *, condition_width: int, steps: int, width: int) -> None:
-        super().__init__()
-        self.time = nn.Linear(TIME_WIDTH, width)
-        self.pooled = nn.Linear(condition_width, width, bias=False)
-        self.mix = nn.Linear(width, width)
-        self.register_buffer("times", sinusoids(torch.arange(steps) * (1000 / steps), TIME_WIDTH), persistent=False)
-
-    def forward(self, t: Tensor, condition: Condition) -> Tensor:
-        """[b, width] of t [b]."""
-        h = self.time(self.times[t])
-        if condition.pooled is not None:
-            h = h + self.pooled(condition.pooled)
-        return F.silu(self.mix(F.silu(h)))
 
 
 class Layer(nn.Module):
@@ -137,7 +117,7 @@ class EgnnNetwork(nn.Module):
         o = options
         self.pairs = Pairs(space.shape[0])
         self.inward = Narrow(space.width - 3, o.width)
-        self.asked = Asked(condition_width=condition_width, steps=steps, width=o.width)
+        self.asked = Asked(condition_width=condition_width, steps=steps, width=o.width, time_width=TIME_WIDTH)
         self.layers = nn.ModuleList(
             Layer(
                 width=o.width, radial=o.radial + 1, condition_width=condition_width, heads=o.heads, dropout=o.dropout,

@@ -8,12 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scarce.contract import Attention, BackboneContext, BackboneSpec, Condition, Space, State, hookimpl, sinusoids
+from scarce.contract import Asked, Attention, BackboneContext, BackboneSpec, Condition, Space, State, hookimpl, sinusoids
 from scarce.errors import RecipeError
 from scarce_timeseries.config import Dilated as DilatedOptions
 from scarce_timeseries.config import Transformer as TransformerOptions
-
-TIME_WIDTH = 128
 
 
 def exists_of(x_t: State, mask: Tensor | None) -> Tensor:
@@ -53,26 +51,6 @@ def zeroed(layer: PerStep) -> PerStep:
     if layer.map.bias is not None:
         nn.init.zeros_(layer.map.bias)
     return layer
-
-
-class Asked(nn.Module):
-    """Time and pooled condition as one vector per sample."""
-
-    times: Tensor
-
-    def __init__(self, *, condition_width: int, steps: int, width: int) -> None:
-        super().__init__()
-        self.time = nn.Linear(TIME_WIDTH, width)
-        self.pooled = nn.Linear(condition_width, width, bias=False)
-        self.mix = nn.Linear(width, width)
-        self.register_buffer("times", sinusoids(torch.arange(steps) * (1000 / steps), TIME_WIDTH), persistent=False)
-
-    def forward(self, t: Tensor, condition: Condition) -> Tensor:
-        """[b, width] of t [b]."""
-        h = self.time(self.times[t])
-        if condition.pooled is not None:
-            h = h + self.pooled(condition.pooled)
-        return F.silu(self.mix(F.silu(h)))
 
 
 class DilatedLayer(nn.Module):
