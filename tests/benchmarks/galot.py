@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from common import cached
 from scarce.catalogue import read_catalogue
 from scarce.contract import LearnerContext, Prompt, TrainingPart, take
 from scarce.report.statistics import find, paired, summarise
+from scarce.runs import api
 from scarce.runs.acquire import Embedding, mean_scores
 from scarce.runs.loading import load_data
 from scarce.runs.opening import open_generator
@@ -25,22 +27,29 @@ from scarce.runs.scoring import Scorer
 SEEDS, MOST_RATIO = 5, 1.5
 ARMS: dict[str, dict[str, Any]] = {
     "random": {"acquisition.epsilon": 0}, "margin": {}, "entropy": {"acquisition.name": "entropy"},
-    "random-direction": {"acquisition.direction": "random"},
+    "random-direction": {"acquisition.direction": "random"}, "apart": {"acquisition.embeddings": 4, "acquisition.repulsion": 0.5},
+    "select": {"acquisition.mode": "select"},
 }  # fmt: skip
+ON_TABLES, ON_SHAPES = ("random", "margin", "entropy", "random-direction"), ("random", "margin", "entropy", "apart", "select")
 METRICS = {"aubc": ("aubc", "synthetic"), "gain": ("acquisition_gain", "round 3"), "labels": ("label_accuracy", "round 3")}
 METRICS |= {"labels before": ("label_accuracy_before", "round 3"), "accuracy": ("round_accuracy", "round 3")}
 
 
-def settings(arms_of: Sequence[str] = tuple(ARMS)) -> dict[str, Any]:
-    """What the benchmark sets of a recipe: arms, seeds, the evaluator of rounds alone."""
-    arms = [{"name": name, **ARMS[name]} for name in arms_of]
-    return {"seeds": SEEDS, "arm": arms, "acquisition.also": [], "evaluator": [{"name": "rounds"}], "runtime.threads": 1}
+def settings(arm: str) -> dict[str, Any]:
+    """What the benchmark sets of a recipe for one arm: seeds, the evaluator of rounds alone."""
+    named = {"seeds": SEEDS, "arm": [{"name": arm}], "acquisition.also": [], "evaluator": [{"name": "rounds"}], "runtime.threads": 1}
+    return {**named, **ARMS[arm]}
 
 
-def measure(data: str, arms: Sequence[str] = tuple(ARMS)) -> list[dict[str, Any]]:
+def played(data: str, arm: str) -> api.Run:
+    """The finished run of one arm, all seeds."""
+    return cached(f"galot/{data}", f"galot/{data}-{arm}", settings(arm))
+
+
+def measure(data: str, arms: Sequence[str] = ON_TABLES) -> list[dict[str, Any]]:
     """One row per arm of a recipe, each paired with random generation."""
-    run = cached(f"galot/{data}", f"galot/{data}", settings(arms))
-    children = run.results.children
+    runs = {arm: played(data, arm) for arm in arms}
+    children = [child for run in runs.values() for child in run.results.children]
     rows, out = summarise(children), []
     for arm in arms:
         row: dict[str, Any] = {"data": data, "arm": arm, "seeds": SEEDS}
@@ -51,7 +60,12 @@ def measure(data: str, arms: Sequence[str] = tuple(ARMS)) -> list[dict[str, Any]
         gap = paired(children, (arm, "synthetic"), ("random", "synthetic"), "aubc")
         row |= {"minus random": gap.mean, "minus low": gap.low, "minus high": gap.high, "verdict": gap.verdict if arm != "random" else ""}
         out.append({**row, "ok": None})
-    return [*out, {"data": data, "arm": "cost of a step", "seeds": 1, **cost(run.folder / "arms" / "margin" / "0")}]
+    return [*out, {"data": data, "arm": "cost of a step", "seeds": 1, **cost(child(runs["margin"], "margin", 0))}]
+
+
+def child(run: api.Run, arm: str, seed: int) -> Path:
+    """The folder of one seed of an arm."""
+    return run.folder / "arms" / arm / str(seed)
 
 
 def cost(folder: Any) -> dict[str, Any]:
@@ -96,6 +110,6 @@ def _seconds(do: Any, times: int) -> float:
     return (time.process_time() - began) / times
 
 
-def run(data: str = "table", arms: Sequence[str] = tuple(ARMS)) -> list[dict[str, Any]]:
+def run(data: str = "table") -> list[dict[str, Any]]:
     """The table, or drawn shapes."""
-    return measure(data, arms)
+    return measure(data, ON_SHAPES if data == "shapes" else ON_TABLES)

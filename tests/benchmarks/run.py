@@ -7,9 +7,11 @@ text2data-sweep (its rho, alpha and beta), molecules (both recipes of
 molecules beside controls and a blind arm), molecules-curve (validity as training goes on), egnn_step (a step of the equivariant network
 over its matrix products), motion (a body that follows
 compositions of actions never trained on), text_step (what a text adds to a training step), galot (rounds of generative active
-learning beside random generation, and what an ascent step costs), galot-shapes (the same on drawn pictures), tiny-t2i (what the
+learning beside random generation, and what an ascent step costs), galot-shapes (the same on drawn pictures), galot-reuse (their
+samples under other classifiers and in cycles), tiny-t2i (what the
 packaged generator of emoji can do), datadream (shapes of four unseen styles), lora_step (adapters of a pipeline beside plain
-peft), lugpi (students of generated pictures beside baseline and controls on reviews).
+peft), lugpi (students of generated pictures beside baseline and controls on reviews), lugpi-sweep (their weights,
+the quality of views, gates and generators).
 """
 
 from __future__ import annotations
@@ -32,7 +34,8 @@ GROUPS: dict[str, tuple[str, dict[str, Any]]] = {
     "molecules": ("molecules", {}), "molecules-curve": ("molecules", {"of_steps": True}), "egnn_step": ("egnn_step", {}),
     "motion": ("motion", {}), "text2data": ("text2data", {}), "text2data-sweep": ("text2data_sweep", {}), "text_step": ("text_step", {}),
     "datadream": ("datadream", {}), "tiny-t2i": ("tiny_t2i", {}), "lora_step": ("lora_step", {}), "galot": ("galot", {}),
-    "lugpi": ("lugpi", {}), "galot-shapes": ("galot", {"data": "shapes", "arms": ("random", "margin")}),
+    "lugpi": ("lugpi", {}), "lugpi-sweep": ("lugpi_sweep", {}), "galot-shapes": ("galot", {"data": "shapes"}),
+    "galot-reuse": ("galot_reuse", {}),
 }  # fmt: skip
 
 

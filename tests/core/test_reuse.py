@@ -70,6 +70,15 @@ def test_reused_samples_stand_beside_new_ones(home):
     assert {"real", "synthetic", "both", "reused", "real+reused"} <= sources
 
 
+def test_learners_of_rounds_see_reused_samples(home):
+    sets = {"generate": {**MADE["generate"], "rounds": 2}, "learner": LEARN["learner"], "evaluator": [{"name": "utility"}]}
+    alone = run(home, "made", "rounds-alone", **sets)
+    beside = run(home, "made", "rounds-beside", data__synthetic=[f"run:{home}/parent"], **sets)
+    first, second = (read_json(found.folder / "rounds" / "00" / "round.json") for found in (alone, beside))
+    assert second["budget_before"] - first["budget_before"] == 90
+    assert second["budget"] - first["budget"] == 90
+
+
 def test_samples_that_changed_are_noticed(home):
     first = run(home, "made", "changing")
     found = run(home, "learn", "child", data__synthetic=[f"run:{home}/changing"])

@@ -25,6 +25,7 @@ test_conformance = components(
         "evaluator precision-recall": Case(options={"resolution": 32}, needs=PRETRAINED),
         "evaluator nearest-shot": Case(options={"resolution": 32}, needs=PRETRAINED),
         "evaluator groups": Case(options={"column": "side"}),
+        "evaluator shapes-histograms": Case(data=DRAWN),
         "evaluator shapes-oracle": Case(
             data=DRAWN, known_failures={"direction": "oracle_unseen_both asks for shapes in colours that no real record has"}
         ),

@@ -10,6 +10,7 @@ from scipy.ndimage import gaussian_filter
 from scarce.contract import Caption, Dataset, EvaluatorContext, take
 from scarce.errors import DataError
 from scarce_images import config, shapes
+from scarce_images.histograms import ShapesHistograms
 from scarce_images.oracle import ShapesOracle
 from scarce_images.reading import measure
 
@@ -147,6 +148,21 @@ def test_missing_pictures_are_wrong_and_wrong_classes_are_found():
     targets = {"synthetic": np.roll(ctx.targets["synthetic"], 1)}
     value = ShapesOracle(config.ShapesOracle()).evaluator_measure(ctx.with_(targets=targets, expected=0))[0].value
     assert value == np.mean(targets["synthetic"] == ctx.targets["bootstrap"])
+
+
+def test_histograms_find_what_pictures_show_whatever_was_asked():
+    frame = shapes.table(300, seed=9)
+    ctx = context(frame)
+    red = frame[frame["colour"] == "red"]
+    noise = red.iloc[:10].assign(image=list(np.random.default_rng(0).integers(0, 256, (10, 32, 32, 3), dtype=np.uint8)))
+    ctx = ctx.with_(samples={"synthetic": red, "real": frame, "noise": noise})
+    histograms = ShapesHistograms(config.ShapesHistograms())
+    found = {(m.name, m.source): m for m in histograms.evaluator_measure(ctx)}
+    assert found["shown_colour_shift", "synthetic"].value == pytest.approx(1 - (frame["colour"] == "red").mean(), abs=0.05)
+    assert "red 1.000" in found["shown_colour_shift", "synthetic"].note
+    assert found["shown_colour_shift", "real"].value < 0.1
+    assert found["shown_shape_shift", "noise"].value > 0.9  # no picture shows anything
+    assert {figure.name for figure in histograms.evaluator_draw(ctx)} == {f"shown_{name}" for name in shapes.COLUMNS}
 
 
 def test_no_unseen_pairs_are_asked_where_the_data_have_them_all_and_other_pictures_are_refused():

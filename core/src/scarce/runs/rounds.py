@@ -33,7 +33,7 @@ TRIAL, FEWEST = 128, 8  # samples that the oracle labels at every radius of the 
 
 @dataclass
 class Loop:
-    """What every round needs; `facts` holds what each finished round has to say."""
+    """What every round needs; `facts` holds what each finished round has to say. reused: other runs' samples, which every learner sees."""
 
     recipe: Recipe
     folder: Path
@@ -42,6 +42,7 @@ class Loop:
     generator: TrainedGenerator
     assembly: Assembly
     runtime: SharedRuntime
+    reused: TrainingPart | None = None
     facts: list[dict[str, Any]] = field(default_factory=list)
     oracle: Any = None
     shares: list[int] = field(init=False)
@@ -114,7 +115,8 @@ def _labelled(loop: Loop) -> list[TrainingPart]:
     rows = loop.dataset.rows("train")
     rows = rows[loop.dataset.labelled[rows]]
     target = loop.dataset.target
-    return [TrainingPart(records=take(loop.dataset.records, rows), target=target[rows])] if len(rows) and target is not None else []
+    real = [TrainingPart(records=take(loop.dataset.records, rows), target=target[rows])] if len(rows) and target is not None else []
+    return real + ([] if loop.reused is None else [loop.reused])
 
 
 def _fit(loop: Loop, path: str, parts: Sequence[TrainingPart], purpose: str) -> Any:

@@ -137,7 +137,7 @@ def _carried_out(job: Job, before: Digests) -> dict[str, Any]:
             generator = obtain_generator(job, dataset, codec, assembly, runtime, cost)
             _same(folder, before, "parents.json", "the parents")
             if rounds:
-                loop = Loop(recipe, folder, dataset, codec, generator, assembly, runtime)
+                loop = Loop(recipe, folder, dataset, codec, generator, assembly, runtime, others)
                 (dataset, samples), facts = play(loop), loop.facts
             else:
                 dataset, samples = make_samples(job, dataset, codec, generator, assembly, cost)

@@ -63,8 +63,9 @@ class Data(Options):
     """What the data are. labelled: a share, a count, or "N per class"; `options` are the modality's own.
 
     shares: of the records (by group) in train, validation and test, where the data bring no splits of their own. synthetic:
-    finished runs ("run:PATH") whose samples are one more source of training data, "reused"; where the recipe has no generator,
-    they are its synthetic ones.
+    finished runs ("run:PATH") whose samples are one more source of training data, "reused", which learners of rounds see as well;
+    where the recipe has no generator, they are its synthetic ones. hold: the most records in memory, a sample of the source; the
+    generator trains on the others too, read a part at a time. None: all are held.
     """
 
     modality: str
@@ -76,6 +77,7 @@ class Data(Options):
     missing: str = "keep"
     schema_file: str | None = None
     synthetic: tuple[str, ...] = ()
+    hold: int | None = Field(default=None, ge=12)
     options: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator("shares")

@@ -165,6 +165,12 @@ class Groups(Options):
     column: str
 
 
+class ShapesHistograms(Options):
+    """Evaluator `shapes-histograms`: the style that pictures are drawn in."""
+
+    style: Literal["plain", "outline", "stripes", "rotated", "dark"] = "plain"
+
+
 class ShapesOracle(Options):
     """Evaluator `shapes-oracle`: the style that pictures are drawn in, and how many captions of each kind are asked."""
 
