@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -16,15 +16,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from scarce.contract import Block, Known, Space, State
+from scarce.contract import Known, State
 from scarce.errors import RunError
 from scarce.files import read_json, read_tensors, write_json, write_tensors
 from scarce_tabular import constraints, joint
 from scarce_tabular import fields as f
-from scarce_tabular.constraints import Rules
 from scarce_tabular.impute import Imputer
-from scarce_tabular.joint import Joint
-from scarce_tabular.ordered import Gap, as_stored, gaps_of, hide
+from scarce_tabular.known import impose
+from scarce_tabular.layout import Mask, TableLayout
+from scarce_tabular.ordered import Gap, gaps_of, hide
 from scarce_tabular.restore import restore_numbers, restore_values
 from scarce_tabular.saved import field_of
 from scarce_tabular.schema import plain
@@ -34,63 +34,26 @@ from scarce_tabular.unique import Keys
 FORMAT = 1
 MOST_ONE_HOT = 32
 MOST_POINTS = 2048  # numbers that stand for all levels of a row in its vector
-Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TableCodec:
-    """See `contract.Codec`. fields: one per column in order; label: the classification target, which is a condition.
+class TableCodec(TableLayout):
+    """See `contract.Codec`, and `TableLayout` for what it knows of each.
 
-    missing: "keep" (missing values are generated too) or "regress" (imputed by `imputer`, so none are generated);
-    scales: (low, span) of each numeric column for distances; rules: constraints every decoded row keeps; joints: columns
-    that share one code; keys: what was made since the last request, so that unique keys stay so over several calls.
+    scales: (low, span) of each numeric column for distances; imputer: what fills in missing values where they are regressed;
+    keys: what was made since the last request, so that unique keys stay so over several calls.
     """
 
-    fields: tuple[f.Field, ...]
     target: str
-    label: f.Levels | None
-    missing: str
     seed: int
     scales: Mapping[str, tuple[float, float]]
     imputer: Imputer | None = None
-    rules: Rules = field(default_factory=Rules)
-    joints: tuple[Joint, ...] = ()
-    space: Space = field(init=False)
     keys: Keys = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
-        blocks = [Block(name=str(n.column.name), kind="continuous", size=1, clip=f.CLIP) for n in self.numbers]
-        names = {str(c.column.name) for c in self.fields}
-        flags = [(str(n.column.name), _fresh(f"{n.column.name} missing", names)) for n in self.flagged]
-        blocks += [Block(name=name, kind="categorical", size=2, column=column) for column, name in flags]
-        own = len(self.levels) - len(self.joints)
-        shown = [_fresh(str(c.column.name), names if i >= own else ()) for i, c in enumerate(self.levels)]
-        blocks += [Block(name=name, kind="categorical", size=c.size) for name, c in zip(shown, self.levels, strict=True)]
-        object.__setattr__(self, "space", Space(layout="vector", blocks=tuple(blocks)))
+        super().__post_init__()
         label = () if self.label is None else (str(self.label.column.name),)
         object.__setattr__(self, "keys", Keys(self.rules.unique, {*self.rules.ordered, *self.rules.joined, *label}))
-
-    @property
-    def numbers(self) -> tuple[f.Number, ...]:
-        """Numeric columns, in order of the continuous blocks; those of a joint code are not among them."""
-        return tuple(c for c in self.fields if isinstance(c, f.Number) and str(c.column.name) not in self.rules.joined)
-
-    @property
-    def flagged(self) -> tuple[f.Number, ...]:
-        """Numeric columns whose missing values are generated: each has a two-level block."""
-        return tuple(n for n in self.numbers if n.column.missing and self.missing == "keep")
-
-    @property
-    def levels(self) -> tuple[f.Levels, ...]:
-        """Categorical columns of the space, then joint codes; the label is not among them."""
-        own = [c for c in self.fields if isinstance(c, f.Levels) and c is not self.label and str(c.column.name) not in self.rules.joined]
-        return (*own, *(j.levels for j in self.joints))
-
-    @property
-    def gaps(self) -> tuple[Gap, ...]:
-        """Columns above others, each after all that are below it."""
-        made = {str(c.column.name): c for c in self.fields if isinstance(c, Gap)}
-        return tuple(made[name] for name in constraints.layers(self.rules) if name in made)
 
     def encode(self, records: pd.DataFrame) -> State:
         """num [n, d] normal scores, cat [n, C] codes; deterministic, also where ties are spread."""
@@ -156,19 +119,6 @@ class TableCodec:
         frame = pd.DataFrame(out, columns=pd.Index([c.column.name for c in self.fields]))
         return self.keys.settle({str(c.column.name): c for c in self.fields}, frame, seed) if self.rules.unique else frame
 
-    def decode_numbers(self, num: npt.NDArray[np.float64], cat: npt.NDArray[np.int64]) -> tuple[dict[str, f.Floats], dict[str, Mask]]:
-        """Name -> [n] values as the column's type holds them, and where they are missing."""
-        place = {str(c.column.name): i for i, c in enumerate(self.numbers)}
-        flag = {str(c.column.name): i for i, c in enumerate(self.flagged)}
-        absent = {name: cat[:, flag[name]] == 1 if name in flag else np.zeros(len(num), dtype=bool) for name in place}
-        plain_ = (c for c in self.numbers if not isinstance(c, Gap))
-        values = {str(c.column.name): as_stored(c.decode(num[:, place[str(c.column.name)]]), c.column) for c in plain_}
-        for gap in self.gaps:
-            name = str(gap.column.name)
-            values[name], over = gap.above(values, absent, num[:, place[name]])
-            absent[name] = absent[name] | (over if name in flag else False)
-        return values, absent
-
     def _codes(self, cat: Tensor) -> npt.NDArray[np.int64]:
         if not cat.is_floating_point():
             return cat.numpy()
@@ -208,8 +158,6 @@ class TableCodec:
 
     def known(self, where: Mapping[str, Any], n: int, seed: int) -> tuple[Known | None, Sequence[Any] | None]:
         """See `scarce_tabular.known`."""
-        from scarce_tabular.known import impose
-
         self.keys.begin(where)
         return impose(self, where, n, seed)
 
@@ -245,13 +193,6 @@ def _direction(value: str, size: int) -> npt.NDArray[np.float64]:
     seed = hashlib.blake2b(value.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     point = np.random.default_rng(int.from_bytes(seed, "big")).normal(size=size)
     return np.asarray(point / np.linalg.norm(point))
-
-
-def _fresh(name: str, taken: Collection[str]) -> str:
-    """The name, marked until no column is called so."""
-    while name in taken:
-        name += "*"
-    return name
 
 
 def read_codec(folder: Path) -> TableCodec:

@@ -11,10 +11,11 @@ import pandas as pd
 from scarce.contract import Dataset
 from scarce_tabular import constraints
 from scarce_tabular import fields as f
-from scarce_tabular.codec import Mask, TableCodec
+from scarce_tabular.codec import TableCodec
 from scarce_tabular.constraints import Rules
 from scarce_tabular.impute import Imputer
 from scarce_tabular.joint import Joint
+from scarce_tabular.layout import Mask
 from scarce_tabular.ordered import Gap, as_number
 from scarce_tabular.schema import Column
 from scarce_tabular.schema import from_json as schema_from_json

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,51 +14,49 @@ import torch
 from scarce.contract import Known, State
 from scarce.errors import DataError, did_you_mean
 from scarce_tabular import fields as f
+from scarce_tabular.joint import Joint
 from scarce_tabular.known_order import Asked, impose_order
+from scarce_tabular.layout import TableLayout
 from scarce_tabular.restore import restore_values
 from scarce_tabular.schema import plain
-
-if TYPE_CHECKING:
-    from scarce_tabular.codec import TableCodec
-    from scarce_tabular.joint import Joint
 
 DRAWS = 20_000
 Scores = npt.NDArray[np.float32]
 
 
-def impose(codec: TableCodec, where: Mapping[str, Any], n: int, seed: int) -> tuple[Known | None, Sequence[Any] | None]:
+def impose(layout: TableLayout, where: Mapping[str, Any], n: int, seed: int) -> tuple[Known | None, Sequence[Any] | None]:
     """Known values of n rows (None when only the target is asked), and the class of each row (None when not asked).
 
     Ranges are drawn from the training distribution inside them; columns that constraints bind to those asked for are
     drawn with them. Raises DataError for unknown columns, identifiers, levels and values that training never had, empty
     ranges, and conditions that no row can meet together.
     """
-    num, cat = torch.zeros(n, len(codec.numbers)), torch.zeros(n, len(codec.space.levels), dtype=torch.int64)
+    num, cat = torch.zeros(n, len(layout.numbers)), torch.zeros(n, len(layout.space.levels), dtype=torch.int64)
     known = Known(State(num, cat), torch.zeros_like(num, dtype=torch.bool), torch.zeros_like(cat, dtype=torch.bool))
     labels = None
     ordered: dict[str, Asked] = {}
     for i, (name, constraint) in enumerate(where.items()):
-        column = _find(codec, name)
+        column = _find(layout, name)
         rng = np.random.default_rng((seed, i))
-        if column is codec.label:
-            labels = _levels(codec.label, constraint, n, rng)
-        elif str(name) in codec.rules.joined:
+        if column is layout.label:
+            labels = _levels(layout.label, constraint, n, rng)
+        elif str(name) in layout.rules.joined:
             continue
-        elif isinstance(column, f.Number) and str(name) in codec.rules.ordered and not _gone(constraint):
+        elif isinstance(column, f.Number) and str(name) in layout.rules.ordered and not _gone(constraint):
             ordered[str(name)] = _pool(column, constraint)
         elif isinstance(column, f.Number):
-            _number(codec, column, constraint, known, rng)
+            _number(layout, column, constraint, known, rng)
         elif isinstance(column, f.Levels):
-            place = len(codec.flagged) + [c.column.name for c in codec.levels].index(column.column.name)
+            place = len(layout.flagged) + [c.column.name for c in layout.levels].index(column.column.name)
             wanted = pd.Series(_levels(column, constraint, n, rng), dtype=object)
             known.state.cat[:, place] = torch.from_numpy(column.encode(wanted))
             known.cat_mask[:, place] = True
         else:
             _fixed(column, constraint)
     if ordered:
-        impose_order(codec, ordered, known, np.random.default_rng((seed, len(where))))
-    for joint in codec.joints:
-        _combination(codec, joint, {n: c for n, c in where.items() if n in joint.names}, known, np.random.default_rng((seed, 99)))
+        impose_order(layout, ordered, known, np.random.default_rng((seed, len(where))))
+    for joint in layout.joints:
+        _combination(layout, joint, {n: c for n, c in where.items() if n in joint.names}, known, np.random.default_rng((seed, 99)))
     asked = bool(known.num_mask.any()) or bool(known.cat_mask.any())
     return (known if asked else None), labels
 
@@ -77,14 +75,14 @@ def _pool(column: f.Number, constraint: Any) -> Asked:
     return Asked(wanted, between=False)
 
 
-def _combination(codec: TableCodec, joint: Joint, where: Mapping[str, Any], known: Known, rng: np.random.Generator) -> None:
+def _combination(layout: TableLayout, joint: Joint, where: Mapping[str, Any], known: Known, rng: np.random.Generator) -> None:
     """Impose one of the combinations that meet every condition on their columns, by training frequency."""
     if not where:
         return
     levels = joint.levels.levels
     meets = np.ones(len(levels), dtype=bool)
     for name, constraint in where.items():
-        field = _find(codec, name)
+        field = _find(layout, name)
         values = restore_values(f.objects(level[joint.names.index(name)] for level in levels), field.column)
         meets &= _meeting(field, constraint, values)
     if not meets.any():
@@ -92,7 +90,7 @@ def _combination(codec: TableCodec, joint: Joint, where: Mapping[str, Any], know
         shown = "; ".join(", ".join(map(str, level)) for level in levels[:5])
         raise DataError(what, hint=f"there are {shown}")
     weights = np.where(meets, np.maximum(joint.levels.shares[: len(levels)], 1e-9), 0.0)
-    place = len(codec.flagged) + [id(c) for c in codec.levels].index(id(joint.levels))
+    place = len(layout.flagged) + [id(c) for c in layout.levels].index(id(joint.levels))
     known.state.cat[:, place] = torch.from_numpy(rng.choice(len(levels), size=len(known.state), p=weights / weights.sum()))
     known.cat_mask[:, place] = True
 
@@ -112,10 +110,10 @@ def _meeting(field: f.Field, constraint: Any, values: pd.Series) -> npt.NDArray[
     return np.array([any(_same(plain(v), a) for a in asked) for v in values.astype(object)]) & values.notna().to_numpy()
 
 
-def _find(codec: TableCodec, name: str) -> f.Field:
-    found = [c for c in codec.fields if str(c.column.name) == str(name)]
+def _find(layout: TableLayout, name: str) -> f.Field:
+    found = [c for c in layout.fields if str(c.column.name) == str(name)]
     if not found:
-        names = [str(c.column.name) for c in codec.fields]
+        names = [str(c.column.name) for c in layout.fields]
         raise DataError(f"--where: there is no column '{name}'{did_you_mean(str(name), names)}; there are {', '.join(names[:30])}")
     return found[0]
 
@@ -192,9 +190,9 @@ def _listed(column: f.Levels) -> str:
     return ", ".join(str(v) for v in column.levels[:20] if v is not None)
 
 
-def _number(codec: TableCodec, column: f.Number, constraint: Any, known: Known, rng: np.random.Generator) -> None:
-    n, names = len(known.state), [c.column.name for c in codec.numbers]
-    flags = [c.column.name for c in codec.flagged]
+def _number(layout: TableLayout, column: f.Number, constraint: Any, known: Known, rng: np.random.Generator) -> None:
+    n, names = len(known.state), [c.column.name for c in layout.numbers]
+    flags = [c.column.name for c in layout.flagged]
     missing = _gone(constraint)
     if missing and column.column.name not in flags:
         raise DataError(f"--where: '{column.column.name}' has no missing values to ask for")
