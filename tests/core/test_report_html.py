@@ -10,8 +10,8 @@ from rich.console import Console
 from scarce.contract import Figure, Metric
 from scarce.report import write
 from scarce.report.costs import costs
-from scarce.report.results import Results, tables
-from scarce.report.statistics import Child
+from scarce.report.results import Results, cell, shown, tables
+from scarce.report.statistics import Child, summarise
 from scarce.report.text import terminal_summary
 from scarce.report.write import short_html, write_report
 
@@ -114,10 +114,10 @@ def test_several_arms_have_one_table_of_what_they_cost_and_reached(tmp_path, mon
     page = body(write_report(tmp_path, costly(("plain", "barrier"))).read_text())
     monkeypatch.setattr(write, "find_spec", lambda name: None)
     text = write_report(tmp_path, costly(("plain", "barrier"))).read_text()
-    for shown in (page, text):
-        assert "What each arm cost" in shown
-        assert "12,345" in shown
-        assert "A phase that arms share is trained once" in shown
+    for out in (page, text):
+        assert "What each arm cost" in out
+        assert "12,345" in out
+        assert "A phase that arms share is trained once" in out
     assert "What each arm cost" not in body(write_report(tmp_path, costly(("plain",))).read_text())
 
 
@@ -187,3 +187,12 @@ def test_a_report_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
     with pytest.raises(ZeroDivisionError):
         write_report(tmp_path, results())
     assert path.read_bytes() == before
+
+
+def test_small_numbers_are_not_shown_as_zero():
+    assert [shown(v) for v in (3.34e-6, -2e-4, 0.0, 0.0006, None)] == ["3.3e-06", "-2.0e-04", "0.000", "0.001", "–"]
+    assert shown(1e-5, "exact_copies") == "0.0 %"
+    rows = [Child(arm="main", seed=s, metrics=[{"name": "distance", "value": v, "source": "synthetic"}]) for s, v in enumerate((1e-5, 3e-5))]
+    (small,) = summarise(rows)
+    assert cell(small).startswith("2.0e-05 ± 1")
+    assert cell(small.with_(value=0.5, high=0.5001)) == "0.500 ± 0.000"

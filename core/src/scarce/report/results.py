@@ -14,6 +14,7 @@ from scarce.report.statistics import MAIN_METRIC, METRICS, SECTIONS, SOURCES, Ch
 from scarce.report.verdict import Verdict, flags, judge
 from scarce.report.worth import statements
 
+LEAST = 5e-4  # less is zero to three digits
 SHARES = (
     "exact_copies", "holdout_share", "dtw_holdout_share", "shot_holdout_share", "shot_copies", "shot_memorised", "coverage",
     "membership_tpr",
@@ -83,11 +84,13 @@ def side(results: Results, arm: str, source: str) -> str:
 
 
 def shown(value: float | None, metric: str = "") -> str:
-    """A number of a metric as people read it; a dash for none."""
+    """A number of a metric as people read it; a dash for none. What three digits would call zero has a power of ten."""
     if value is None or not math.isfinite(value):
         return "–"
     if metric in SHARES:
         return f"{100 * value:.1f} %"
+    if 0 < abs(value) < LEAST:
+        return f"{value:.1e}"
     return f"{value:.3f}" if abs(value) < 100 else f"{value:,.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
 
 
@@ -95,8 +98,10 @@ def cell(row: Row | None) -> str:
     """A mean with half of its interval over seeds; "failed" where it has an error."""
     if row is None or not math.isfinite(row.value):
         return "failed" if row is not None and row.error else "–"
-    half = "" if row.high is None or row.n_seeds < 2 else f" ± {shown(row.high - row.value, row.name)}"
-    return shown(row.value, row.name) + half
+    if row.high is None or row.n_seeds < 2:
+        return shown(row.value, row.name)
+    half = row.high - row.value
+    return f"{shown(row.value, row.name)} ± {shown(0.0 if half < LEAST <= abs(row.value) else half, row.name)}"
 
 
 def column(row: Row) -> str:
