@@ -10,6 +10,7 @@ from scarce.errors import RunError
 from scarce.files import write_json
 from scarce.runs import api
 from scarce.runs.estimating import REPORT, Needs, refuse_large, refuse_unfit
+from scarce.runs.sections import Data
 from scarce.runtime.room import disk_free, memory_free, memory_used, shown
 
 SMALL = {"train.steps": 60, "train.batch": 32, "generate.count": 60, "generate.shard": 30, "generate.steps": 3, "runtime.threads": 1}
@@ -35,6 +36,15 @@ def test_a_calibration_foretells_what_the_run_takes(capsys, tmp_path):
     run = api.run("tabular/table", set=sets, preset="test", out=tmp_path / "r", quiet=True)
     cost = run.results.cost
     assert found["estimate"]["train_seconds"] == pytest.approx(cost["train_seconds"], rel=2, abs=0.5)
+    assert found["estimate"]["earlier"] is None
+    more = ("--set", "evaluator=[]", "--set", "learner.iterations=2", "--set", "train.steps=300", "--out", str(tmp_path))
+    again = json.loads(planned(capsys, "--json", *more))["estimate"]
+    assert again["earlier"] == {"folder": str(tmp_path / "r"), **{k: cost[k] for k in ("learn_seconds", "evaluate_seconds")}}
+    known = sum(again[k] for k in ("train_seconds", "sample_seconds")) + cost["learn_seconds"] + cost["evaluate_seconds"]
+    assert again["seconds"] == pytest.approx(known)
+    assert f"learners, evaluators as in {tmp_path / 'r'})" in planned(capsys, *more)
+    other = planned(capsys, *more, "--set", "learner.iterations=3")
+    assert "learners and evaluators come on top, and are known when" in other
     written = sum(p.stat().st_size for folder in ("model", "samples") for p in (tmp_path / "r" / folder).rglob("*") if p.is_file())
     assert found["needs"]["disk"] - REPORT == pytest.approx(written, rel=0.5)
 
@@ -63,10 +73,11 @@ def test_a_refusal_names_the_memory_or_the_disk_and_what_to_change(tmp_path):
 def test_a_table_larger_than_the_memory_is_refused_before_it_is_read(tmp_path, capsys):
     with (tmp_path / "big.csv").open("wb") as file:
         file.truncate(1 << 43)
-    with pytest.raises(RunError, match="training holds all rows"):
-        refuse_large(str(tmp_path / "big.csv"))
+    with pytest.raises(RunError, match="all rows would be held"):
+        refuse_large(Data(modality="tabular", source=str(tmp_path / "big.csv")))
+    refuse_large(Data(modality="tabular", source=str(tmp_path / "big.csv"), hold=100))
     assert main(["plan", "tabular/table", "--data", str(tmp_path / "big.csv"), "--set", "data.target=x"]) == 2
-    assert "training holds all rows" in capsys.readouterr().err
+    assert "--set data.hold=" in capsys.readouterr().err
 
 
 def test_memory_is_what_the_container_leaves(tmp_path):

@@ -192,7 +192,7 @@ def test_a_report_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
 def test_small_numbers_are_not_shown_as_zero():
     assert [shown(v) for v in (3.34e-6, -2e-4, 0.0, 0.0006, None)] == ["3.3e-06", "-2.0e-04", "0.000", "0.001", "–"]
     assert shown(1e-5, "exact_copies") == "0.0 %"
-    rows = [Child(arm="main", seed=s, metrics=[{"name": "distance", "value": v, "source": "synthetic"}]) for s, v in enumerate((1e-5, 3e-5))]
-    (small,) = summarise(rows)
+    said = [Metric(name="distance", value=v, source="synthetic").to_json() for v in (1e-5, 3e-5)]
+    (small,) = summarise([Child(arm="main", seed=seed, metrics=[m]) for seed, m in enumerate(said)])
     assert cell(small).startswith("2.0e-05 ± 1")
     assert cell(small.with_(value=0.5, high=0.5001)) == "0.500 ± 0.000"

@@ -1,6 +1,7 @@
 """A real Ray cluster of two nodes: a worker, a node and the driver are killed, and nothing finished is lost or made again."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from ray.cluster_utils import Cluster
 
 from scarce.contract import Prompt
 from scarce.errors import RunError
+from scarce.runs import api
 from scarce.runs.shards import Shard, make_shard
 from scarce_ray.executor import RayExecutor
 
@@ -33,8 +35,8 @@ name = "label"
 steps = 20
 batch = 64
 [generate]
-count = 26000
-shard = 2000
+count = 15600
+shard = 1200
 steps = 60
 [runtime]
 device = "cpu"
@@ -47,12 +49,12 @@ pytest.importorskip("scarce_tabular")
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory) -> Path:
-    """A folder with a recipe of 13 shards of half a second or so, and `alone`, its run without a cluster."""
+    """A folder with a recipe of 13 shards of a third of a second or so, and `alone`, its run without a cluster."""
     folder = tmp_path_factory.mktemp("ray")
     rows = [f"{'left' if i % 3 else 'right'},{(i * 37 % 100) / 10},{(i * i % 89) / 7:.3f}" for i in range(300)]
     (folder / "points.csv").write_text("\n".join(["side,a,b", *rows]) + "\n")
     (folder / "points.toml").write_text(RECIPE.format(folder=folder))
-    scarce("run", folder / "points.toml", "--out", folder / "alone", "--set", "runtime.executor=local").wait(600)
+    api.run(str(folder / "points.toml"), out=folder / "alone", set={"runtime.executor": "local"}, quiet=True)
     return folder
 
 
@@ -103,7 +105,7 @@ def workers() -> list[psutil.Process]:
     return found
 
 
-def test_kills_of_a_worker_a_node_and_the_driver_lose_nothing(home, cluster):
+def test_kills_of_a_worker_a_node_and_the_driver_lose_nothing(home, cluster, monkeypatch):
     run = home / "cluster"
     started = scarce(
         "run", home / "points.toml", "--out", run, "--set", "runtime.executor=ray", RAY_ADDRESS=cluster.address, PYTHONUNBUFFERED="1"
@@ -122,7 +124,9 @@ def test_kills_of_a_worker_a_node_and_the_driver_lose_nothing(home, cluster):
     started.wait()
     assert len(before) < 13, "killed too late to test anything"
     assert not (run / "metrics.json").exists()
-    assert scarce("resume", run, RAY_ADDRESS=cluster.address).wait(600) == 0
+    monkeypatch.setenv("RAY_ADDRESS", cluster.address)
+    api.resume(run)
+    assert not ray.is_initialized(), "the run still holds a connection"
     assert shards(run) == shards(home / "alone")
     assert len(shards(run)) == 13
     for name in shards(run):
@@ -133,17 +137,31 @@ def test_kills_of_a_worker_a_node_and_the_driver_lose_nothing(home, cluster):
     assert (run / "samples" / "synthetic.parquet").read_bytes() == (home / "alone" / "samples" / "synthetic.parquet").read_bytes()
 
 
-def test_a_mistake_in_a_piece_comes_out_as_it_is_and_a_cluster_that_is_not_there_is_named(home, cluster, monkeypatch):
+def test_a_mistake_in_a_piece_comes_out_as_it_is_and_a_cluster_with_a_name_goes_on(home, cluster, monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", cluster.address)
-    executor = RayExecutor(workers=2, device="cpu")
+    executor = RayExecutor(workers=1, device="cpu")
     asked = [Shard(str(home / "nowhere"), str(home / f"{i}.safetensors"), (Prompt(label="left"),), seed=i) for i in range(3)]
-    try:
-        with pytest.raises(RunError, match="nowhere") as error:
-            executor.map(make_shard, asked)
-        assert error.value.hint
-        assert executor.map(abs, [-3, 2]) == [3, 2]
-    finally:
-        ray.shutdown()
+    with pytest.raises(RunError, match="nowhere") as error:
+        executor.map(make_shard, asked)
+    assert error.value.hint
+    executor.close()
+    assert not ray.is_initialized()
+    assert executor.map(abs, [-3, 2]) == [3, 2]  # by joining it once more
+    executor.close()
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     with pytest.raises(RunError, match="no Ray cluster"):
         executor.map(abs, [1])
+
+
+def test_a_cluster_that_was_started_for_the_run_ends_with_it(monkeypatch):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    before = {p.pid for p in psutil.Process().children(recursive=True)}
+    executor = RayExecutor(workers=1, device="cpu")
+    with pytest.raises(ValueError, match="domain"):
+        executor.map(math.sqrt, [-1])
+    assert ray.is_initialized()
+    executor.close()
+    assert not ray.is_initialized()
+    _, left = psutil.wait_procs([p for p in psutil.Process().children(recursive=True) if p.pid not in before], timeout=30)
+    assert left == []
+    executor.close()

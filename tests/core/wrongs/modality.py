@@ -165,6 +165,27 @@ class Remembered(Good):
         return super().modality_codec(ctx)
 
 
+class Rest:
+    """All of some records but the last."""
+
+    mark = "rest"
+
+    def __init__(self, whole: Dataset, held: int) -> None:
+        self.whole, self.held, self.rows = whole, held, len(whole) - held
+
+    def __iter__(self):
+        yield self.whole.part(np.arange(self.held, len(self.whole) - 1))
+
+
+class Forgets(Good):
+    @hookimpl
+    def modality_load(self, ctx: LoadContext) -> Dataset:
+        found = super().modality_load(ctx)
+        if ctx.hold is None:
+            return found
+        return replace(found.part(np.arange(ctx.hold)), rest=Rest(found, ctx.hold))
+
+
 class Imposes(Good):
     """Claims that fields can be imposed."""
 
@@ -175,7 +196,7 @@ WRONG = {
     "Good": "", "Twins": "answers", "NewNames": "stable-ids", "Double": "space", "Drifts": "round-trip", "Several": "one-record",
     "Holes": "missing", "AllRows": "train-only", "Partly": "save-load", "NoBootstrap": "baselines", "Litter": "write",
     "Silent": "captions", "Draws": "draw", "Changes": "inputs-kept", "Stopped": "codec:soft", "Shaky": "codec:vectors",
-    "Imposes": "codec:known", "Unseeded": "same-seed", "Global": "global-random", "Remembered": "memory",
+    "Imposes": "codec:known", "Forgets": "data:stream", "Unseeded": "same-seed", "Global": "global-random", "Remembered": "memory",
 }  # fmt: skip
 PROVIDES = {name: [check] for name, check in WRONG.items() if ":" in check}
 PROVIDES["Good"] = ["space:vector", "codec:soft", "codec:vectors"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,8 +20,9 @@ def main(argv: list[str]) -> None:
     asked = arguments.parse_args(argv)
     from scarce.catalogue import read_catalogue
     from scarce.runs.assembly import assemble
+    from scarce.runs.earlier import earlier
     from scarce.runs.estimating import lines as shown_needs
-    from scarce.runs.estimating import needs, refuse_large, refuse_unfit, roomy
+    from scarce.runs.estimating import needs, refuse_large, refuse_unfit, roomy, stages
     from scarce.runs.folder import plain
     from scarce.runs.loading import load_data, make_codec
     from scarce.runs.parents import codec_parent, settled
@@ -35,7 +37,7 @@ def main(argv: list[str]) -> None:
     overrides = [*data_overrides(asked.data), *(parse_set(text) for text in asked.set)]
     recipe = settled(resolve(raw, preset=asked.preset, overrides=overrides), catalogue)
     assembly = assemble(recipe, catalogue, name="data")
-    refuse_large(recipe.data.source)
+    refuse_large(recipe.data)
     dataset = load_data(recipe, assembly, catalogue)
     runtime = SharedRuntime(seed=recipe.seed, options=recipe.runtime)
     if not recipe.generates:
@@ -46,7 +48,8 @@ def main(argv: list[str]) -> None:
             raise RecipeError("nothing is trained: the generator is used as it is", hint="scarce run RECIPE")
         with roomy("the network with its data"):
             made = prepare(Job(recipe, Path(folder), catalogue), dataset, codec, assembly, runtime)
-    plan, found = made.model.plan, needs(recipe, dataset, made.model, made.codec.space)
+    plan, found = made.model.plan, needs(recipe, dataset, made.model, made.codec.space, made.rows.streamed)
+    made = replace(made, rows=replace(made.rows, stream=None))  # a calibration trains on held rows
     runs = recipe.seeds * max(1, len(recipe.arm))
     refuse_unfit(found, asked.out, runtime.device, runs=runs)
     lines = _phases(dataset, recipe, rows(plan))
@@ -56,7 +59,8 @@ def main(argv: list[str]) -> None:
     }  # fmt: skip
     lines.append(f"cost: {cost['steps']} steps on {cost['rows']:,} rows drawn, in each of {cost['runs']} run(s)")
     facts = _facts(asked.calibrate, made, dataset, recipe, assembly, runtime)
-    facts |= {"runs": runs, "seconds": runs * (facts["train_seconds"] + facts["sample_seconds"])}
+    facts |= {"runs": runs, "earlier": earlier(recipe, asked.out)}
+    facts["seconds"] = runs * sum(stages(facts).values())
     facts |= {"memory_free": memory_free(runtime.device), "disk_free": disk_free(asked.out)}
     lines += shown_needs(found, facts)
     out = {"recipe": plain(recipe), "plan": plan.to_json(), "cost": cost, "needs": found.to_json(), "estimate": facts}
@@ -66,6 +70,7 @@ def main(argv: list[str]) -> None:
 def _phases(dataset: Any, recipe: Any, phases: list[dict[str, Any]]) -> list[str]:
     """The data, a table of phases, and the arms."""
     counts = ", ".join(f"{name} {len(dataset.rows(name))}" for name in ("train", "validation", "test"))
+    counts += "" if dataset.rest is None else f"; {dataset.rest.rows:,} more stream into training"
     lines = [f"{dataset.name}: {len(dataset)} rows ({counts}), target {dataset.target_name or 'none'}, {recipe.seeds} seed(s)"]
     lines.append(table(tuple(phases[0]), [tuple(row.values()) for row in phases]))
     return [*lines, f"arms: {', '.join(arm.name for arm in recipe.arm)}"] if recipe.arm else lines

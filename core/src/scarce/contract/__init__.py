@@ -22,7 +22,7 @@ __all__ = [
     "Dataset", "DifferentiableLearner", "Draw", "DrawContext", "Embedded", "EvaluatorContext", "EvaluatorSpec", "Event",
     "ExportContext", "FeatureLearner", "Figure", "Fitted", "Fitting", "Generator", "Guidance", "Known", "Learner",
     "LearnerContext", "LearnerSpec", "LifecycleSpec", "LoadContext", "Measure", "MeasureContext", "Metric", "ModalitySpec",
-    "Options", "Part", "Phase", "Plan", "PlanContext", "Predictions", "Prompt", "Runtime", "ScoreContext", "Space", "State",
+    "Options", "Part", "Phase", "Plan", "PlanContext", "Pool", "Predictions", "Prompt", "Rest", "Runtime", "ScoreContext", "Space", "State",
     "StochasticLearner", "StrategySpec", "Supervision", "Term", "TermContext", "TokenLearner", "TrainingPart",
     "UpdateContext", "UpdateResult", "View", "WriteContext", "as_predictions", "concat",
     "find_column", "hookimpl", "plain", "sinusoids", "take", "thinned", "usable_parts",

@@ -28,7 +28,11 @@ class DataContext(Frozen):
 
 
 class LoadContext(Frozen):
-    """modality_load. source: a path, "builtin:NAME" (its path-like value in `builtin`), or records in memory."""
+    """modality_load. source: a path, "builtin:NAME" (its path-like value in `builtin`), or records in memory.
+
+    hold: the most records to load, a uniform sample under the seed; the others become `Dataset.rest`. None, or more than there are:
+    all. Only asked of a modality that provides `data:stream`.
+    """
 
     source: Any
     target: str | None
@@ -37,6 +41,7 @@ class LoadContext(Frozen):
     group: str | None = None
     missing: str = "keep"
     schema: Path | None = None
+    hold: int | None = None
 
 
 class CodecContext(Frozen):
@@ -145,6 +150,8 @@ class TermContext(Frozen):
     denoise(condition) gives per-row losses [b] of x0; denoise(condition, other) those of other clean samples. rows: [b]
     positions of the batch in the data set. start, of: the batch may be a part, rows `start` on of `of` (0: it is whole). The
     generator is the same for every part, so numbers that belong to rows are drawn for `of` rows and cut: `ctx.cut(torch.rand, 3)`.
+    prompts() -> what the rows ask for, [b] (none where rows are not held); encode(prompts) -> [b] the condition of other prompts in
+    their place, NULL in the rows where `condition` is.
     """
 
     name: str
@@ -160,6 +167,8 @@ class TermContext(Frozen):
     rows: Tensor
     start: int = 0
     of: int = 0
+    prompts: Callable[[], Sequence[Prompt]] = tuple
+    encode: Callable[[Sequence[Prompt]], Condition] | None = None
 
     def cut(self, draw: Callable[..., Tensor], *shape: int) -> Tensor:
         """[b, *shape] random numbers of `torch.rand` or `torch.randn`: this part's rows of those of the whole batch."""

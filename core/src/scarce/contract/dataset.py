@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field, replace
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -48,6 +48,24 @@ class View(Frozen):
         return np.array([index.get(str(name), -1) for name in ids], dtype=np.int64)
 
 
+class Rest(Protocol):
+    """Records of a source beyond those that a run holds, read a part at a time (`LoadContext.hold`, `Dataset.rest`).
+
+    Every pass gives the same parts in the same order: data
+    sets with the classes, target and groups of the one that is held, and ids of their own.
+    """
+
+    @property
+    def rows(self) -> int:
+        """The most records that the parts have together."""
+
+    @property
+    def mark(self) -> str:
+        """A text that changes when the source does."""
+
+    def __iter__(self) -> Iterator[Dataset]: ...
+
+
 class Dataset(Frozen):
     """Records and what is known of them; ids are stable and travel with everything derived.
 
@@ -55,7 +73,7 @@ class Dataset(Frozen):
     column); target: [n] class values, floats, or None; labelled: [n] bool; split: [n] "train" | "validation" |
     "test", empty strings until the run splits; groups: [n] str, rows of one group share a split; views: other
     data of some of the records, by name ("generated": what a generator of another modality made of them); notes: what the
-    loader wants a person to know.
+    loader wants a person to know; rest: records of the source that are not held here, None where all are.
     """
 
     name: str
@@ -71,6 +89,7 @@ class Dataset(Frozen):
     views: Mapping[str, View] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     schema: Mapping[str, Any] = field(default_factory=dict)
+    rest: Rest | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -80,10 +99,10 @@ class Dataset(Frozen):
         return np.flatnonzero(np.isin(self.split, splits)).astype(np.int64)
 
     def part(self, rows: Any) -> Dataset:
-        """The data set of the chosen rows."""
+        """The data set of the chosen rows, and no others."""
         arrays = {name: getattr(self, name)[rows] for name in ("ids", "labelled", "split", "groups")}
         target = None if self.target is None else self.target[rows]
-        return replace(self, records=take(self.records, rows), target=target, **arrays)
+        return replace(self, records=take(self.records, rows), target=target, rest=None, **arrays)
 
     def codes(self) -> Rows:
         """[n] class codes in the order of `classes`; -1 where unlabelled or without a class."""

@@ -218,6 +218,13 @@ class Draw(Frozen):
     of: int = 0
 
 
+class Pool(Protocol):
+    """Candidate positions of rows: a tensor [n], or what gives those at some places without listing all."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, places: Any, /) -> Tensor: ...
+
+
 Loss = Callable[[Draw], Tensor]
 Update = Callable[..., Any]
 
@@ -233,7 +240,7 @@ class Fitting(Frozen):
     phase: Phase
     model: torch.nn.Module
     losses: Mapping[str, Loss]
-    pools: Mapping[str, Tensor]
+    pools: Mapping[str, Pool]
     parameters: Mapping[str, torch.nn.Parameter] | None = None
     update: Update | None = None
     state: Mapping[str, Tensor] = field(default_factory=dict)

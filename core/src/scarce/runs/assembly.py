@@ -115,6 +115,8 @@ def check_recipe(recipe: Recipe, catalogue: Catalogue) -> list[Named]:
         raise RecipeError(what, hint="--set generate.pool=classic, or both; --set acquisition.mode=select chooses among samples")
     components = named_components(recipe)
     rows = [row_of(part, recipe, catalogue) for part in components]
+    if recipe.data.hold is not None:
+        check([replace(rows[0], requires=("data:stream",))], CORE_PROVIDES, catalogue=catalogue)
     source = origin(recipe, catalogue)
     same = source.data.modality == recipe.data.modality
     given = [] if source is recipe else parent_rows(source, catalogue)

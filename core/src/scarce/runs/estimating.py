@@ -15,8 +15,9 @@ from scarce.contract.dataset import Dataset
 from scarce.contract.plan import Plan
 from scarce.contract.space import Space
 from scarce.errors import RunError
+from scarce.runs.earlier import PARTS
 from scarce.runs.model import Model
-from scarce.runs.sections import Recipe
+from scarce.runs.sections import Data, Recipe
 from scarce.runtime.checkpoint import KEEP
 from scarce.runtime.room import disk_free, memory_free, out_of_memory, shown
 
@@ -28,13 +29,14 @@ REPORT = 6_000_000  # bytes of a report, its figures and the small files
 
 @dataclass(frozen=True)
 class Needs:
-    """Bytes of one child run: of memory beside what is loaded already, and of disk."""
+    """Bytes of one child run: of memory beside what is loaded already, and of disk; streamed: encoded rows, while training lasts."""
 
     training: int
     samples: int
     weights: int
     checkpoints: int
     shards: int
+    streamed: int = 0
 
     @property
     def memory(self) -> int:
@@ -67,15 +69,19 @@ def row_bytes(space: Space) -> int:
     return places * (space.width * FLOAT + len(space.levels) * 8 + bool(space.shape))
 
 
-def needs(recipe: Recipe, dataset: Dataset, model: Model, space: Space) -> Needs:
-    """What is known for certain before the first step: activations of a step and what learners hold come on top."""
+def needs(recipe: Recipe, dataset: Dataset, model: Model, space: Space, streamed: int = 0, parts: int = 1) -> Needs:
+    """What is known for certain before the first step: activations of a step and what learners hold come on top.
+
+    streamed: bytes of the rows that are not held; parts: processes that the state of training is cut over.
+    """
     trained = [_trained(model, model.plan, phase.name) for phase in model.plan.phases]
     most, rows = max(trained, default=0), asked_rows(recipe, dataset)
     kept = sum(p.numel() for n, p in model.base.items() if n not in model.checkpoint) if recipe.generator.source is None else 0
     shards = rows * row_bytes(space)
     return Needs(
-        training=(STATE + BAG) * FLOAT * most, samples=2 * shards, weights=FLOAT * (kept + sum(trained)),
+        training=(STATE // parts + BAG) * FLOAT * most, samples=2 * shards, weights=FLOAT * (kept + sum(trained)),
         checkpoints=(KEEP + 1) * BAG * FLOAT * most, shards=shards,
+        streamed=streamed,
     )  # fmt: skip
 
 
@@ -94,7 +100,7 @@ def refuse_unfit(found: Needs, folder: Path, device: torch.device, *, runs: int 
         what = f"training and samples need {shown(found.memory)} {where} beside the data and the network, {shown(free)} is free"
         fewer = "--set generate.count=…" if found.samples > found.training else "a smaller network (--set backbone.…), or a strategy 'lora'"
         raise RunError(what, hint=f"{fewer}; scarce plan RECIPE shows what needs how much")
-    free, wanted = disk_free(folder), (found.weights + found.shards) * runs + found.checkpoints
+    free, wanted = disk_free(folder), (found.weights + found.shards) * runs + found.checkpoints + found.streamed
     if wanted - there > free:
         what = f"the run writes {shown(wanted)}, {shown(free)} is free where {folder} is"
         raise RunError(what, hint="--out DIR on another disk, --set generate.count=…, or scarce runs clean")
@@ -112,27 +118,37 @@ def roomy(what: str) -> Iterator[None]:
         raise RunError(said, hint="a smaller network (--set backbone.…), fewer rows, or a machine with more memory") from None
 
 
-def refuse_large(source: str | None) -> None:
-    """Raise RunError for a data file that is larger than the memory: its rows are held there."""
-    path = Path((source or "").removeprefix("path:"))
-    if not source or not path.is_file():
+def refuse_large(data: Data) -> None:
+    """Raise RunError for a data file that is larger than the memory where its rows are held there."""
+    path = Path((data.source or "").removeprefix("path:"))
+    if not data.source or not path.is_file() or data.hold is not None:
         return
     size, free = path.stat().st_size, memory_free(torch.device("cpu"))
     if size > free:
-        what = f"data.source: {path} has {shown(size)}, {shown(free)} of memory is free, and training holds all rows"
-        raise RunError(what, hint="give a part of its rows, or use a machine with more memory")
+        what = f"data.source: {path} has {shown(size)}, {shown(free)} of memory is free, and all rows would be held"
+        raise RunError(what, hint="--set data.hold=200000 holds that many rows and streams the others into training")
+
+
+def stages(facts: dict[str, Any]) -> dict[str, float]:
+    """Seconds of one run by what they go to; rounds draw their samples themselves."""
+    before = facts["earlier"] or {}
+    out = {"training": facts["train_seconds"]} | ({} if "round_seconds" in before else {"generation": facts["sample_seconds"]})
+    return out | {name: before[key] for key, name in PARTS.items() if key in before}
 
 
 def lines(found: Needs, facts: dict[str, Any]) -> list[str]:
     """The estimate for people; facts: what `scarce.runs.calibrating` found, and what is free here."""
-    runs, how = facts["runs"], facts["how"]
-    parts = [f"training {_clock(facts['train_seconds'])}", f"generation {_clock(facts['sample_seconds'])}"]
-    said = f"time: {' and '.join(parts)} in each of {runs} run(s), {_clock(facts['seconds'])} in all ({how})"
+    runs, how, before = facts["runs"], facts["how"], facts["earlier"]
+    parts = ", ".join(f"{name} {_clock(seconds)}" for name, seconds in stages(facts).items())
+    how += "" if before is None else f"; {', '.join(n for k, n in PARTS.items() if k in before)} as in {before['folder']}"
+    said = f"time: {parts} in each of {runs} run(s), {_clock(facts['seconds'])} in all ({how})"
+    said += "" if before else "; learners and evaluators come on top, and are known when a run that asks the same of them is finished"
     memory = f"{shown(facts['used'])} loaded, {shown(found.training)} to train, {shown(found.samples)} of samples"
     memory += f", {shown(facts['step'])} of a step" if facts["step"] else ""
-    disk = f"{shown(found.weights)} of weights, {shown(2 * found.shards)} of samples; {shown(found.checkpoints)} of checkpoints come and go"
+    disk = f"{shown(found.weights)} of weights, {shown(2 * found.shards)} of samples; {shown(found.checkpoints)} of checkpoints"
+    disk += f" and {shown(found.streamed)} of encoded rows come and go" if found.streamed else " come and go"
     return [
-        f"{said}; learners and evaluators come on top",
+        said,
         f"memory: about {shown(facts['used'] + found.memory + facts['step'])} ({memory}), {shown(facts['memory_free'])} free",
         f"disk: about {shown(found.disk * runs)} ({disk}), {shown(facts['disk_free'])} free",
     ]

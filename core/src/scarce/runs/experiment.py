@@ -32,8 +32,8 @@ from scarce.runs.provenance import seal_report, write_card
 from scarce.runs.recipe import with_arm
 from scarce.runs.run import Job, execute
 from scarce.runs.sections import Recipe
-from scarce.runtime.executor import Executor, LocalExecutor, RankExecutor, leaves, make_executor
-from scarce.runtime.processes import launched
+from scarce.runtime.executor import Executor, LocalExecutor, RankExecutor, close, leaves, make_executor
+from scarce.runtime.processes import Processes, launched
 from scarce.runtime.progress import Progress
 from scarce.runtime.trackers import check_trackers
 
@@ -138,6 +138,14 @@ def carry_out(experiment: Experiment) -> None:
         raise RunError("of the processes of a launcher the first one carries out a run", hint="start the command: torchrun … -m scarce run")
     if processes.size > 1:
         experiment.progress.say(f"{processes.size} processes train together and share the shards")
+    try:
+        _carry_all(experiment, jobs, executor, processes)
+    finally:
+        close(executor)
+
+
+def _carry_all(experiment: Experiment, jobs: Sequence[Job], executor: Executor, processes: Processes) -> None:
+    """Execute every child, in other processes where there are several and the executor has them."""
     if leaves(executor) and processes.size == 1 and len(jobs) > 1:
         quiet, folder = experiment.progress.quiet, str(experiment.folder.resolve())
         asked = [Piece(folder, number, experiment.judge_again, experiment.trace, quiet) for number in range(len(jobs))]

@@ -62,7 +62,7 @@ def read_recipe(folder: Path) -> tuple[Recipe, dict[str, Any]]:
 
 def carried_as(old: Recipe, new: Recipe) -> Recipe:
     """The old recipe with its pieces carried out as the new one says, which changes nothing of what they give."""
-    how = {key: getattr(new.runtime, key) for key in ("executor", "workers")}
+    how = {key: getattr(new.runtime, key) for key in ("executor", "workers", "weights")}
     return old.model_copy(update={"runtime": old.runtime.model_copy(update=how)})
 
 

@@ -40,7 +40,7 @@ def follow(processes: Processes) -> None:
         kind, *what = order
         try:
             if kind == "phase":
-                train_along(what[0], what[1], processes)
+                train_along(what[0], what[1], what[2], processes)
             else:
                 processes.divide(*what)
         except ScarceError as error:  # the first process has the same and says so; where it has not, all must end

@@ -39,7 +39,7 @@ def read_records(section: Data, seed: int, assembly: Assembly, catalogue: Catalo
         source, builtin = _find(source, catalogue)
     ctx = LoadContext(
         source=source, target=section.target, seed=seed, builtin=builtin, group=section.group, missing=section.missing,
-        schema=None if section.schema_file is None else Path(section.schema_file),
+        schema=None if section.schema_file is None else Path(section.schema_file), hold=section.hold,
     )  # fmt: skip
     return assembly.scope.modality_load(ctx)
 

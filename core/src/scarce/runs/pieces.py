@@ -52,10 +52,11 @@ def train_branch(piece: tuple[str, str]) -> None:
         train_plan(made.model, made.process, made.rows, opened.runtime, folder, recipe.generate, only=name)
 
 
-def train_along(folder: str, name: str, processes: Processes) -> None:
-    """Do this process's part of a phase that the first one trains and writes."""
+def train_along(folder: str, name: str, weights: str, processes: Processes) -> None:
+    """Do this process's part of a phase that the first one trains and writes; weights: what of them each holds (`runtime.weights`)."""
     opened = _opened(folder, False)
     made = opened.made
+    opened.runtime.options = opened.runtime.options.model_copy(update={"weights": weights})
     train_plan(made.model, made.process, made.rows, opened.runtime, Path(folder), opened.job.recipe.generate, only="")
     phase = next(p for p in made.model.plan.phases if p.name == name)
     train_phase(made.model, made.process, made.rows, phase, opened.runtime, None, opened.job.recipe.generate, processes)

@@ -113,7 +113,8 @@ def make_plan(recipe: Recipe, model: Model, dataset: Dataset, codec: Codec, x0: 
     rows = dataset.rows("train")
     data = x0[torch.from_numpy(rows)] if recipe.strategy else None
     modules = {path: model.target(path) for path in model.targets}
-    plan = default_plan(recipe.train, model.targets, len(rows))
+    further = 0 if dataset.rest is None else dataset.rest.rows
+    plan = default_plan(recipe.train, model.targets, len(rows) + further)
     return fold(plan, model.scope, dataset, model.targets, data=data, space=codec.space, modules=modules, say=model.runtime.say)
 
 

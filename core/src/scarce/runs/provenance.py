@@ -52,11 +52,13 @@ def lock(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def fingerprint(dataset: Dataset) -> str:
-    """Hash of ids, target and labelled mask: changes when any record does."""
+    """Hash of ids, target, labelled mask and what the rest of the source is known by: changes when any record does."""
     digest = hashlib.sha256("\n".join(dataset.ids.tolist()).encode())
     digest.update(dataset.labelled.tobytes())
     if dataset.target is not None:
         digest.update("\n".join(map(str, dataset.target.tolist())).encode())
+    if dataset.rest is not None:
+        digest.update(dataset.rest.mark.encode())
     return digest.hexdigest()
 
 
@@ -79,6 +81,7 @@ def record_data(folder: Path, dataset: Dataset) -> None:
     codes = dataset.codes()[dataset.rows("train")]
     counts = np.bincount(codes[codes >= 0], minlength=len(dataset.classes))
     facts |= {"classes": [str(c) for c in dataset.classes], "class_counts": counts, "notes": dataset.notes}
+    facts |= {} if dataset.rest is None else {"rest": {"rows": dataset.rest.rows, "mark": dataset.rest.mark}}
     write_json(path, {**facts, "splits": splits, "schema": dict(dataset.schema)})
 
 

@@ -6,6 +6,7 @@ Every stage keeps what it finished in the run folder and reads it back, so `resu
 from __future__ import annotations
 
 import resource
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -39,6 +40,7 @@ from scarce.runs.provenance import lock, record_data, seal
 from scarce.runs.reuse import reused
 from scarce.runs.rounds import Loop, check_rounds, play
 from scarce.runs.sections import Recipe
+from scarce.runs.streaming import PLACE, Stream
 from scarce.runs.training import Material, material, train_plan
 from scarce.runtime.executor import Executor, LocalExecutor, leaves
 from scarce.runtime.processes import ALONE, Processes
@@ -119,7 +121,7 @@ def _carried_out(job: Job, before: Digests) -> dict[str, Any]:
     runtime.executor, runtime.processes = job.executor, job.processes
     cost: dict[str, Any] = {"precision": runtime.precision, "device": str(runtime.device), "threads": runtime.threads}
     try:
-        refuse_large(recipe.data.source)
+        refuse_large(recipe.data)
         dataset = load_data(recipe, assembly, job.catalogue, memory=job.memory)
         rounds = recipe.acquisition is not None or recipe.generate.rounds > 1
         if rounds:
@@ -137,8 +139,9 @@ def _carried_out(job: Job, before: Digests) -> dict[str, Any]:
             generator = obtain_generator(job, dataset, codec, assembly, runtime, cost)
             _same(folder, before, "parents.json", "the parents")
             if rounds:
-                loop = Loop(recipe, folder, dataset, codec, generator, assembly, runtime, others)
+                loop, began = Loop(recipe, folder, dataset, codec, generator, assembly, runtime, others), time.monotonic()
                 (dataset, samples), facts = play(loop), loop.facts
+                cost["round_seconds"] = round(time.monotonic() - began, 3)
             else:
                 dataset, samples = make_samples(job, dataset, codec, generator, assembly, cost)
         notify("samples_ready", 0, {"samples": len(samples.records)})
@@ -169,11 +172,13 @@ def obtain_generator(
     with roomy("the network with its data"):
         made = prepare(job, dataset, codec, assembly, runtime)
     model = made.model
-    _refuse(job, dataset, model, made.codec, runtime)
+    _refuse(job, dataset, model, made.codec, runtime, made.rows)
     keep_base(folder, model, made.process, parent=recipe.generator.source is not None)
     if job.spread is not None and job.shared is None and leaves(job.executor) and job.processes.size == 1:
+        made.rows.ready(model.plan.phases)
         job.spread(folder, model.plan, job.executor)
     facts = train_plan(model, made.process, made.rows, runtime, folder, recipe.generate, job.shared)
+    shutil.rmtree(folder / PLACE, ignore_errors=True)
     write_json(folder / "plan.json", model.plan.to_json())
     trained = {n for p in model.plan.phases for n in model.results[p.name]}
     cost |= {
@@ -190,10 +195,11 @@ def obtain_generator(
     return generator
 
 
-def _refuse(job: Job, dataset: Dataset, model: Model, codec: Codec, runtime: SharedRuntime) -> None:
+def _refuse(job: Job, dataset: Dataset, model: Model, codec: Codec, runtime: SharedRuntime, rows: Material | None = None) -> None:
     """Raise RunError before the first step of what can't fit; what the folder holds already is not counted again."""
     there = sum(p.stat().st_size for p in job.folder.rglob("*") if p.is_file())
-    refuse_unfit(needs(job.recipe, dataset, model, codec.space), job.folder, runtime.device, there=there)
+    streamed, parts = rows.streamed if rows else 0, job.processes.size if runtime.cuts(job.processes) else 1
+    refuse_unfit(needs(job.recipe, dataset, model, codec.space, streamed, parts), job.folder, runtime.device, there=there)
 
 
 @dataclass(frozen=True)
@@ -225,8 +231,16 @@ def prepare(job: Job, dataset: Dataset, codec: Codec, assembly: Assembly, runtim
             process = Process.fit(codec.space, built.diffusion, x0[torch.from_numpy(rows)], labels).to(runtime.device)
     as_it_is = recipe.generator.given and not recipe.strategy
     model.plan = Plan(phases=()) if as_it_is else make_plan(recipe, model, dataset, codec, x0)
-    inputs = model.conditions.prepare(training_prompts(dataset, recipe, assembly, codec))
-    return Prepared(model, process, codec, material(dataset, x0, inputs, runtime.device))
+    prompts = training_prompts(dataset, recipe, assembly, codec)
+    inputs = model.conditions.prepare(prompts)
+    stream = None
+    if dataset.rest is not None:
+        stream = Stream(
+            dataset=dataset, share=recipe.data.labelled, seed=recipe.seed, codec=codec, conditions=model.conditions, folder=folder,
+            prompts=lambda part: training_prompts(part, recipe, assembly, codec), shaped=(x0[:2], tuple(x[:2] for x in inputs)),
+            progress=runtime.progress,
+        )  # fmt: skip
+    return Prepared(model, process, codec, material(dataset, x0, inputs, runtime.device, stream, prompts))
 
 
 def make_samples(
@@ -316,7 +330,9 @@ def judge(
         parent=_parent(job.recipe, generator),
         prompts=lambda rows: record_prompts(dataset, job.recipe, assembly, drawn, rows),
     )  # fmt: skip
+    began = time.monotonic()
     metrics, figures = evaluate(ctx, assembly, runtime)
+    cost["evaluate_seconds"] = round(time.monotonic() - began, 3)
     figures += draw_records(ctx, assembly) if len(synthetic.records) else []
     cost["peak_models_mb"] = round(runtime.peak_bytes / 1e6, 3)
     cost["peak_memory_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)

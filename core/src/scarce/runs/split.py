@@ -68,6 +68,9 @@ def hide_labels(dataset: Dataset, labelled: float | int | str, seed: int) -> Dat
         codes = dataset.codes()
         keep = np.concatenate([order[codes[order] == c][: int(match[1])] for c in range(len(dataset.classes))])
     elif isinstance(labelled, int) and not isinstance(labelled, bool) and labelled != 1:
+        if dataset.rest is not None and labelled > len(order):
+            what = f"data.labelled: {labelled} is a count among the {len(order)} training records that are held"
+            raise RecipeError(what, hint="--set data.labelled=SHARE is of all, or raise data.hold")
         keep = order[:labelled]
     else:
         if not 0 < labelled <= 1:
@@ -77,3 +80,10 @@ def hide_labels(dataset: Dataset, labelled: float | int | str, seed: int) -> Dat
     mask[train] = False
     mask[keep] = True
     return replace(dataset, labelled=mask)
+
+
+def hide_rest(part: Dataset, labelled: float | int | str, seed: int) -> Dataset:
+    """Further training rows of a source (`Dataset.rest`), with labels on a share of them; a count is of held rows alone."""
+    share = labelled if not isinstance(labelled, str) and 0 < labelled <= 1 else 0.0
+    known = part.labelled if share == 1 else part.labelled & (_places(part.ids, seed + 1) < share)
+    return replace(part, labelled=known, split=np.full(len(part), "train", "<U10"))

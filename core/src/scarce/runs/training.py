@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from scarce.contract.condition import Condition
+from scarce.contract.condition import Condition, Prompt
 from scarce.contract.contexts import MeasureContext, TermContext, UpdateContext, UpdateResult
 from scarce.contract.dataset import Dataset
 from scarce.contract.plan import Phase, Term
-from scarce.contract.protocols import Draw, Fitted, Fitting, Loss
-from scarce.contract.space import State
+from scarce.contract.protocols import Draw, Fitted, Fitting, Loss, Pool
+from scarce.contract.space import State, join
 from scarce.diffusion.guidance import guided
 from scarce.diffusion.options import SamplerOptions
 from scarce.diffusion.process import Process
@@ -24,13 +24,26 @@ from scarce.diffusion.samplers import sample
 from scarce.files import file_hash, read_json, write_json
 from scarce.runs.conditioning import Inputs, rows_of
 from scarce.runs.model import Model
+from scarce.runs.streaming import Stream
+from scarce.runtime.placement import Unreadable
 from scarce.runtime.processes import ALONE, Processes
 from scarce.runtime.runtime import SharedRuntime
 
 
+class Batch(NamedTuple):
+    """Some rows: encoded, with the inputs of their conditions, and [b] whether they are labelled."""
+
+    x0: State
+    inputs: Inputs
+    labelled: Tensor
+
+
 @dataclass(frozen=True)
 class Material:
-    """Training rows as tensors on the device: encoded records, prepared conditions, and who is in which pool."""
+    """Training rows as tensors on the device: encoded records, prepared conditions, and who is in which pool.
+
+    stream: rows behind these that are not held; None where all are. prompts: of those that are held, one each.
+    """
 
     x0: State
     inputs: Inputs
@@ -38,6 +51,36 @@ class Material:
     validation: Tensor
     labelled: Tensor
     codes: Tensor
+    stream: Stream | None = None
+    prompts: Sequence[Prompt] = ()
+
+    @property
+    def streamed(self) -> int:
+        """The most bytes of the file that streamed rows are in."""
+        return 0 if self.stream is None else self.stream.size
+
+    def ready(self, phases: Sequence[Phase]) -> None:
+        """Write what streams into some phases, where it is not there yet."""
+        if self.stream is not None and any(map(self.stream.feeds, phases)):
+            self.stream.open()
+
+    def batch(self, rows: Tensor) -> Batch:
+        """The rows at some positions, in that order."""
+        n = len(self.labelled)
+        if self.stream is None or bool((held := rows < n).all()):
+            return Batch(self.x0[rows.to(self.x0.num.device)], rows_of(self.inputs, rows), self.labelled[rows])
+        ours = self.batch(rows[held])
+        x0, inputs, labelled = self.stream.take(rows[~held] - n)
+        order = torch.cat([held.nonzero(), (~held).nonzero()])[:, 0].argsort()
+        states = join([ours.x0, x0.to(self.x0.num.device)])[order.to(self.x0.num.device)]
+        pairs = zip((*ours.inputs, ours.labelled), (*inputs, labelled), strict=True)
+        *asked, known = (torch.cat(pair)[order] for pair in pairs)
+        return Batch(states, tuple(asked), known)
+
+    def asked(self, rows: Tensor) -> list[Prompt]:
+        """What the rows at some positions ask for; nothing where not all of them are held."""
+        places = rows.tolist()
+        return [self.prompts[i] for i in places] if max(places, default=0) < len(self.prompts) else []
 
     def pools(self, phase: Phase, classes: tuple[Any, ...]) -> dict[str, Tensor]:
         """Rows selection name -> training positions, narrowed to the classes of the phase."""
@@ -49,12 +92,14 @@ class Material:
         return {"all": rows, "labelled": rows[labelled], "unlabelled": rows[~labelled]}
 
 
-def material(dataset: Dataset, x0: State, inputs: Inputs, device: torch.device) -> Material:
+def material(
+    dataset: Dataset, x0: State, inputs: Inputs, device: torch.device, stream: Stream | None = None, prompts: Sequence[Prompt] = ()
+) -> Material:  # fmt: skip
     """Everything the losses index, in data-set order."""
     return Material(
         x0=x0.to(device), inputs=inputs, train=torch.from_numpy(dataset.rows("train")),
         validation=torch.from_numpy(dataset.rows("validation")), labelled=torch.from_numpy(dataset.labelled.copy()),
-        codes=torch.from_numpy(dataset.codes()),
+        codes=torch.from_numpy(dataset.codes()), stream=stream, prompts=prompts,
     )  # fmt: skip
 
 
@@ -68,6 +113,7 @@ class Losses:
         self.options = options
         self.measures: dict[str, Tensor] = {}
         self.parameters: dict[str, torch.nn.Parameter] = {}
+        self.sealed = False  # whether no term may look at the parameters
 
     def denoise(self, x0: State, condition: Condition, generator: torch.Generator, start: int = 0, of: int = 0) -> Tensor:
         """[b] diffusion losses; of rows `start` on of a batch of `of` where that is worked on in parts."""
@@ -78,26 +124,26 @@ class Losses:
         prediction: State = self.model.backbone(x_t, t, condition, x_t.mask)
         return prediction
 
-    def condition(self, rows: Tensor, kind: str | float, generator: torch.Generator, start: int = 0, of: int = 0) -> Condition:
+    def condition(self, batch: Batch, kind: str | float, generator: torch.Generator, start: int = 0, of: int = 0) -> Condition:
         """The rows' own condition, NULL, or NULL with a probability (drawn apart from t and noise)."""
-        inputs = rows_of(self.data.inputs, rows)
+        n, hidden = len(batch.labelled), ~batch.labelled
         if kind == "null":
-            return self.model.conditions(inputs, torch.ones(len(rows), dtype=torch.bool))  # type: ignore[no-any-return]
-        hidden = ~self.data.labelled[rows]
+            return self.model.conditions(batch.inputs, torch.ones(n, dtype=torch.bool))  # type: ignore[no-any-return]
         if isinstance(kind, float | int):
             apart = torch.Generator().manual_seed(generator.initial_seed() ^ 0x5CA12CE)
-            hidden = hidden | (torch.rand(of or len(rows), generator=apart)[start : start + len(rows)] < kind)
+            hidden = hidden | (torch.rand(of or n, generator=apart)[start : start + n] < kind)
         null = hidden if bool(hidden.any()) else None
-        return self.model.conditions(inputs, null)  # type: ignore[no-any-return]
+        return self.model.conditions(batch.inputs, null)  # type: ignore[no-any-return]
 
     def of_term(self, term: Term) -> Loss:
         """The loss of one term as the loop calls it."""
 
         def loss(draw: Draw) -> Tensor:
-            x0 = self.data.x0[draw.rows.to(self.data.x0.num.device)]
+            batch = self.data.batch(draw.rows)
+            x0 = batch.x0
             seed, part = draw.generator.initial_seed(), (draw.start, draw.of)
             whole = torch.Generator().manual_seed(seed)  # every part of a batch begins its draws where the whole does
-            condition = self.condition(draw.rows, term.condition, whole, *part)
+            condition = self.condition(batch, term.condition, whole, *part)
             if term.loss == "denoise":
                 return self.denoise(x0, condition, whole, *part)
             path, _, name = term.loss.partition(":")
@@ -106,8 +152,12 @@ class Losses:
                 denoise=lambda c, other=x0: self.denoise(
                     other, c, torch.Generator().manual_seed(seed), *(part if len(other) == len(draw.rows) else ())
                 ),
-                parameters=self.parameters, measures=self.measures, generator=whole, step=draw.step, phase=self.phase,
-                rows=draw.rows, start=draw.start, of=draw.of,
+                parameters=Unreadable(self.phase.name, term.name, self.parameters) if self.sealed else self.parameters,
+                measures=self.measures, generator=whole, step=draw.step, phase=self.phase,
+                rows=draw.rows, start=draw.start, of=draw.of, prompts=lambda: self.data.asked(draw.rows),
+                encode=lambda asked: self.condition(
+                    batch._replace(inputs=self.model.conditions.prepare(asked)), term.condition, whole, *part
+                ),
             )  # fmt: skip
             return self.model.scope.strategy_term(path, ctx)
 
@@ -116,9 +166,9 @@ class Losses:
     def fixed(self, rows: Tensor, kind: str | float, draw: int) -> Tensor:
         """Mean loss of rows under one fixed draw of t and noise: the same numbers for any weights."""
         generator = self.runtime.generator("fixed", draw)
-        x0 = self.data.x0[rows.to(self.data.x0.num.device)]
+        batch = self.data.batch(rows)
         with self.runtime.autocast():
-            return self.denoise(x0, self.condition(rows, kind, generator), generator).float().mean()
+            return self.denoise(batch.x0, self.condition(batch, kind, generator), generator).float().mean()
 
     @torch.no_grad()
     def mean(self, rows: Tensor, kind: str | float, draws: int) -> Tensor:
@@ -129,7 +179,7 @@ class Losses:
     def sample(self, rows: Tensor, draw: int) -> State:
         """Encoded samples of the rows' own conditions by the weights of the moment, as the recipe generates."""
         generator = self.runtime.generator(f"sample/{self.phase.name}", draw)
-        condition = self.condition(rows, "given", generator)
+        condition = self.condition(self.data.batch(rows), "given", generator)
         network = guided(
             partial(self._predict, condition), partial(self._predict, self.model.conditions.nothing(len(rows))), self.options.guidance
         )
@@ -158,12 +208,13 @@ def train_phase(
     parameters = model.begin(phase)
     losses = Losses(model, process, data, phase, runtime, options)
     losses.parameters = parameters
-    pools = data.pools(phase, model.conditions.classes)
+    held = data.pools(phase, model.conditions.classes)
+    pools: Mapping[str, Pool] = held if data.stream is None else data.stream.pools(phase, held, model.conditions.classes)
     model.module.eval()  # measures are taken without dropout, whether the phase before was trained just now or read
     for measure in phase.before:
         ctx = MeasureContext(
             name=measure.name, model=model.module, parameters=parameters, loss=losses.mean, gradients=losses.gradients,
-            train=pools["all"], validation=data.validation, runtime=runtime, phase=phase, labelled=pools["labelled"],
+            train=held["all"], validation=data.validation, runtime=runtime, phase=phase, labelled=held["labelled"],
             sample=losses.sample,
         )  # fmt: skip
         found = model.scope.strategy_measure(measure.owner, ctx)
@@ -175,7 +226,10 @@ def train_phase(
         phase=phase, model=model.module, losses={t.name: losses.of_term(t) for t in phase.terms}, pools=pools, parameters=parameters,
         update=update, state=losses.measures, checkpoints=None if folder is None else folder / "checkpoints" / phase.name,
     )  # fmt: skip
-    fitted = runtime.fit(fitting, processes)
+    network = model.backbone if runtime.cuts(processes) else None
+    if network is not None:
+        losses.sealed = True
+    fitted = runtime.fit(fitting, processes, network)
     model.end(phase, parameters)
     if folder is not None:
         model.save_phase(folder / "model", phase.name)
@@ -215,7 +269,8 @@ def train_plan(
             continue
         if only is not None and phase.name != only:
             continue
-        runtime.processes.tell(("phase", str(folder.resolve()), phase.name))
+        data.ready([phase])  # before processes that train along look for it
+        runtime.processes.tell(("phase", str(folder.resolve()), phase.name, runtime.options.weights))
         fitted = train_phase(model, process, data, phase, runtime, folder, options, runtime.processes)
         facts[phase.name] = {
             "steps": fitted.steps, "seconds": fitted.seconds, "cpu_seconds": fitted.cpu_seconds, "losses": dict(fitted.losses),

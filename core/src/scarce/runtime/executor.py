@@ -33,6 +33,7 @@ class Executor(Protocol):
     One whose attribute `remote` is true does so in other processes: it is given functions and data that can be pickled, and its
     attribute `threads` says how many CPU threads a piece has (1 without one). It is made with those of these that it takes:
     workers (at once; 0: its own choice), threads (of each; 0: its own choice), device (of the run) and say (a line to a person).
+    Where it has a method `close`, that is called when the run is over, also by an error, to end what it started.
     """
 
     def map(self, function: Callable[[T], R], pieces: Iterable[T]) -> list[R]:
@@ -73,7 +74,7 @@ class LocalExecutor:
                     what = f"workers died {deaths} times in a row"
                     raise RunError(what, hint="fewer at once: --workers 1; dmesg says whether memory ran out") from None
             except BaseException:
-                self._stop()
+                self.close()
                 raise
         return [done[i] for i in range(len(asked))]
 
@@ -86,12 +87,13 @@ class LocalExecutor:
             done[left[future]] = future.result()
             self.say(f"{len(done)} of {len(asked)} pieces done")
 
-    def _stop(self) -> None:
-        """Leave nothing running."""
+    def close(self) -> None:
+        """Leave no worker running."""
         if self._pool is not None:
+            workers = list(self._pool._processes.values())
             self._pool.shutdown(wait=False, cancel_futures=True)
-            for process in multiprocessing.active_children():
-                process.terminate()
+            for worker in workers:
+                worker.terminate()
             self._pool = None
 
 
@@ -131,6 +133,10 @@ class Elsewhere:
         environment |= {WORKER: "1", THREADS: str(getattr(self.executor, "threads", 1))}
         return self.executor.map(partial(_carried, function, os.getcwd(), environment), pieces)
 
+    def close(self) -> None:
+        """End what the executor started."""
+        close(self.executor)
+
 
 def _carried(function: Callable[[T], R], place: str, environment: Mapping[str, str], piece: T) -> R:
     os.environ.update(environment)
@@ -142,6 +148,11 @@ def _carried(function: Callable[[T], R], place: str, environment: Mapping[str, s
 def leaves(executor: Executor) -> bool:
     """Whether an executor carries pieces out in other processes."""
     return bool(getattr(executor, "remote", False))
+
+
+def close(executor: Executor) -> None:
+    """Have an executor end what it started, where it has anything to end."""
+    getattr(executor, "close", lambda: None)()
 
 
 def _begin_worker() -> None:

@@ -22,6 +22,7 @@ from scarce.contract.protocols import Draw, Fitting
 from scarce.errors import TrainingError
 from scarce.runtime.checkpoint import last_checkpoint, save_checkpoint
 from scarce.runtime.order import RowOrder
+from scarce.runtime.placement import placed
 from scarce.runtime.processes import ALONE, Processes
 from scarce.runtime.room import out_of_memory
 from scarce.runtime.seeds import generator
@@ -43,14 +44,16 @@ class Loop:
     """The state of one fit, and what a step does to it."""
 
     def __init__(
-        self, fitting: Fitting, *, seed: int, autocast: Callable[[], AbstractContextManager[Any]], processes: Processes = ALONE
-    ) -> None:
+        self, fitting: Fitting, *, seed: int, autocast: Callable[[], AbstractContextManager[Any]], processes: Processes = ALONE,
+        network: torch.nn.Module | None = None,
+    ) -> None:  # fmt: skip
         phase, self.processes = fitting.phase, processes
         self.fitting, self.phase, self.budget, self.seed, self.autocast = fitting, phase, phase.budget, seed, autocast
         named = fitting.parameters or {n: p for n, p in fitting.model.named_parameters() if p.requires_grad}
         if not named:
             raise TrainingError(f"phase '{phase.name}' trains nothing: no parameter is trainable", hint="scarce plan RECIPE")
-        self.weights = Weights(named, dict(fitting.model.named_buffers()), self.budget)
+        self.place = placed(named, processes, network, self.budget.batch)
+        self.weights = Weights(self.place.tensors, dict(fitting.model.named_buffers()), self.budget)
         self.orders = {term.name: self._order(term) for term in phase.terms}
         self.step, self.good_step, self.attempt, self.factor, self.micro = 0, 0, 0, 1.0, self.budget.batch
         self.state = dict(fitting.state)
@@ -87,40 +90,37 @@ class Loop:
 
     def backward(self) -> dict[str, tuple[float, list[Tensor | None]]]:
         """Loss and gradients of this process's rows: of each term for an update rule, else of their weighted sum, called ""."""
-        tensors, found = self.weights.tensors, dict[str, tuple[float, list[Tensor | None]]]()
         if self.fitting.update is None:
             for term in self.phase.terms:
                 for loss in self.losses_of(term):
                     (term.weight * loss).backward()  # type: ignore[no-untyped-call]
-            return {"": (0.0, [p.grad for p in tensors])}
+            return {"": (0.0, self.place.take())}
+        found: dict[str, tuple[float, list[Tensor | None]]] = {}
         for term in self.phase.terms:
-            total: list[Tensor | None] = [None] * len(tensors)
             value = 0.0
             for loss in self.losses_of(term):
                 value += float(loss.detach())
-                for i, g in enumerate(torch.autograd.grad(loss, tensors, allow_unused=True)):
-                    kept = total[i]
-                    total[i] = g if kept is None else kept if g is None else kept + g
-            found[term.name] = value, total
+                loss.backward()  # type: ignore[no-untyped-call]
+            found[term.name] = value, self.place.take()
         return found
 
     def combine(self, found: dict[str, tuple[float, list[Tensor | None]]]) -> None:
         """Fill the gradients of one step with those of all processes, or with what the update rule makes of each term's."""
-        tensors = self.weights.tensors
-        summed = {name: tuple(self.processes.add(parts, tensors)) for name, (_, parts) in found.items()}
+        summed = {name: tuple(self.place.add(parts)) for name, (_, parts) in found.items()}
         gradients = summed.get("", ())
         if self.fitting.update is not None:
-            result = self.fitting.update(
-                UpdateContext(
-                    losses=dict(zip(found, self.processes.total([value for value, _ in found.values()]), strict=True)),
-                    weights={t.name: t.weight for t in self.phase.terms}, gradients=summed,
-                    names=tuple(self.weights.parameters), state=self.state, measures=self.fitting.state, step=self.step,
-                )
+            ctx = UpdateContext(
+                losses=dict(zip(found, self.processes.total([value for value, _ in found.values()]), strict=True)),
+                weights={t.name: t.weight for t in self.phase.terms}, gradients=summed,
+                names=tuple(self.weights.parameters), state=self.state, measures=self.fitting.state, step=self.step,
             )  # fmt: skip
+            with self.place.ruling():
+                result = self.fitting.update(ctx)
             self.state.update(result.state)
             self.log, gradients = dict(result.log), result.gradients
-        for p, g in zip(tensors, gradients, strict=True):
-            p.grad = g
+        self.place.settle(gradients)
+        if self.budget.clip:
+            self.place.clip(self.budget.clip)
 
     def _reseed(self, seed: int) -> None:
         """The global random numbers of a step; on a CPU without torch's call to every accelerator, which costs more than a small step."""
@@ -139,16 +139,21 @@ class Loop:
             except Exception as error:  # a plugin may have said it
                 if not out_of_memory(error):
                     raise
-                if self.micro == 1:
-                    raise TrainingError(
-                        f"phase '{self.phase.name}' runs out of memory with one row", hint="--set runtime.device=cpu"
-                    ) from None
+                self._refuse_halving()
                 self.sums, self.micro = dict(kept), max(1, self.micro // 2)
                 self.events.append({"step": self.step, "event": "halved micro-batch", "micro": self.micro})
                 self.weights.optimizer.zero_grad(set_to_none=True)
         self.combine(found)
         self.weights.step(self.factor * rate_at(self.budget, self.step), self.step)
         self.step += 1
+
+    def _refuse_halving(self) -> None:
+        """Raise TrainingError where half a micro-batch can't help."""
+        if self.place.cut:  # the others stand in the midst of the same step
+            what = f"phase '{self.phase.name}' runs out of memory with sharded weights"
+            raise TrainingError(what, hint=f"start more processes, or --set train.batch={max(self.processes.size, self.budget.batch // 2)}")
+        if self.micro == 1:
+            raise TrainingError(f"phase '{self.phase.name}' runs out of memory with one row", hint="--set runtime.device=cpu")
 
     def _step_seed(self) -> int:
         """Of the global random numbers of a step, which no two processes share: their rows are others."""
@@ -158,11 +163,11 @@ class Loop:
     def guard(self) -> bool:
         """Keep a good state, or go back to the last one at half the rate; True when all is well."""
         since = max(1, self.step - self.good_step)
-        totals = self.processes.total(list(self.sums.values()))
+        norms = torch._foreach_norm([p.detach() for p in self.weights.tensors])
+        wrong, *totals = self.processes.total([float(not all(math.isfinite(float(v)) for v in norms)), *self.sums.values()])
         means = {name: total / since for name, total in zip(self.sums, totals, strict=True)}
         self.sums = {}
-        norms = torch._foreach_norm([p.detach() for p in self.weights.tensors])
-        if all(math.isfinite(v) for v in (*means.values(), *map(float, norms))):
+        if not wrong and all(map(math.isfinite, means.values())):
             self.losses = means
             self.good, self.good_state = self.weights.copy(), dict(self.state)
             self.good_step = self.step
@@ -191,13 +196,14 @@ class Loop:
         return 0 < self.fitting.patience <= self.stale
 
     def snapshot(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Everything that moves: tensors by name, and facts."""
+        """Everything that moves: tensors by name, whole in the first process, and facts."""
         best = {f"best/{k}": v for k, v in self.best_bag.items()}
-        tensors = self.weights.bag() | {f"s/{k}": v for k, v in self.state.items()} | best
+        tensors = self.place.whole(self.weights.bag() | best) | {f"s/{k}": v for k, v in self.state.items()}
         return tensors, {k: getattr(self, k) for k in ("step", "attempt", "factor", "micro", "events", "losses", "stale", "best")}
 
     def adopt(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
         """Go on from a snapshot."""
+        tensors = self.place.own(tensors)
         self.weights.load(tensors)
         self.state = {k[2:]: v for k, v in tensors.items() if k.startswith("s/")}
         self.best_bag = {k[5:]: v for k, v in tensors.items() if k.startswith("best/")}
@@ -205,19 +211,19 @@ class Loop:
         self.good, self.good_state, self.good_step = self.weights.copy(), dict(self.state), self.step
 
     def save(self) -> None:
-        """Write a checkpoint of everything that moves; it says nothing of how many processes there were."""
-        assert self.fitting.checkpoints is not None
+        """Write a checkpoint of everything that moves; it says nothing of how many processes there were, and which held what."""
         tensors, facts = self.snapshot()
-        save_checkpoint(self.fitting.checkpoints, self.step, tensors, facts)
+        if self.fitting.checkpoints is not None:
+            save_checkpoint(self.fitting.checkpoints, self.step, tensors, facts)
 
     def restore(self) -> None:
         """Continue from the newest checkpoint, if there is one; every process begins where the first one stands."""
         found = last_checkpoint(self.fitting.checkpoints) if self.fitting.checkpoints else None
+        if self.processes.size > 1 and (found := self.processes.tell(found)) is None:
+            tensors, facts = self.snapshot()
+            found = self.processes.tell(({name: t.cpu() for name, t in tensors.items()}, facts))
         if found is not None:
             self.adopt(*found)
-        if self.processes.size > 1:
-            tensors, facts = self.snapshot()
-            self.adopt(*self.processes.tell(({name: t.cpu() for name, t in tensors.items()}, facts)))
 
     def finish(self) -> None:
         """Leave the best weights, or the running average, in the model."""
@@ -227,3 +233,4 @@ class Loop:
                     p.copy_(self.best_bag[name])
             elif self.weights.average:
                 self.weights.swap()
+            self.place.end()

@@ -15,6 +15,9 @@ class RuntimeOptions(Options):
     executor carries out arms, seeds, branches and shards, `workers` of them at once (0: one after another on "local", as many as
     there is room for on a cluster).
 
+    weights: what each process of one training holds of the network's weights while they train, with their gradients and moments:
+    "whole", or its part ("sharded"); alone it holds all.
+
     trackers: experiment trackers by accelerate's names, such as "tensorboard".
     """
 
@@ -24,5 +27,6 @@ class RuntimeOptions(Options):
     memory_gb: float | None = Field(default=None, gt=0)
     executor: str = "local"
     workers: int = Field(default=0, ge=0)
+    weights: Literal["whole", "sharded"] = "whole"
     checkpoint_seconds: float = Field(default=20.0, ge=0)
     trackers: tuple[str, ...] = ()

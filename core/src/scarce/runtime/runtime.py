@@ -94,16 +94,21 @@ class SharedRuntime:
         """The run is over: its metrics go to the trackers, which are closed."""
         self._trackers.finish(metrics)
 
-    def fit(self, fitting: Fitting, processes: Processes = ALONE) -> Fitted:
+    def cuts(self, processes: Processes) -> bool:
+        """Whether these processes each hold a part of the weights that they train together."""
+        return self.options.weights == "sharded" and processes.size > 1
+
+    def fit(self, fitting: Fitting, processes: Processes = ALONE, network: torch.nn.Module | None = None) -> Fitted:
         """Train `fitting.model` in place for the phase's budget, on this run's device, and say how it went.
 
-        processes: those that make this same call, each to work on its rows of every batch.
+        processes: those that make this same call, each to work on its rows of every batch. network: the part of the model whose
+        weights are cut over them while they train (None: each holds all).
 
         Raises TrainingError when nothing is trainable, rows are missing, or losses stay non-finite.
         """
         label = fitting.label or fitting.phase.name
         with self.resident(fitting.model):
-            loop = Loop(fitting, seed=self.seed, autocast=self.autocast, processes=processes)
+            loop = Loop(fitting, seed=self.seed, autocast=self.autocast, processes=processes, network=network)
             if fitting.checkpoints:
                 set_aside_damaged(fitting.checkpoints, self.say)
             loop.restore()
@@ -128,7 +133,8 @@ class SharedRuntime:
                 self.log({"phase": label, "step": loop.step, "rate": rate, "loss": loop.losses, **loop.log})
                 if fitting.validate and loop.step % max(fitting.validate_every, GUARD) == 0 and loop.watch():
                     break
-                if fitting.checkpoints and time.monotonic() - last_save >= self.options.checkpoint_seconds:
+                due = fitting.checkpoints is not None and time.monotonic() - last_save >= self.options.checkpoint_seconds
+                if loop.place.agreed(due):
                     loop.save()
                     self._notify("checkpoint_saved", loop.step, {"phase": fitting.phase.name})
                     last_save = time.monotonic()

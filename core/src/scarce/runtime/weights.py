@@ -29,8 +29,6 @@ class Weights:
 
     def step(self, rate: float, count: int) -> None:
         """One optimizer step at `rate` from the gradients in place, then the running average."""
-        if self.budget.clip:
-            torch.nn.utils.clip_grad_norm_(self.tensors, self.budget.clip, foreach=True)
         self.optimizer.param_groups[0]["lr"] = rate
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)

@@ -175,12 +175,20 @@ class Bench:
         return assembled(self.catalogue, [self.modality])
 
     @cached_property
+    def source(self) -> Any:
+        """A path, or records."""
+        return self.data.source(self.folder) if callable(self.data.source) else self.data.source
+
+    def read(self, hold: int | None = None) -> Dataset:
+        """What the modality loads."""
+        memory = None if isinstance(self.source, str | Path) else self.source
+        section = self.section.data.model_copy(update={"source": str(self.source) if memory is None else None, "hold": hold})
+        return read_records(section, 0, self.modal, self.catalogue, memory=memory)
+
+    @cached_property
     def loaded(self) -> Dataset:
         """Every record that is used, spread evenly over what the modality loads."""
-        source = self.data.source(self.folder) if callable(self.data.source) else self.data.source
-        memory = None if isinstance(source, str | Path) else source
-        section = self.section.data.model_copy(update={"source": str(source) if memory is None else None})
-        found = read_records(section, 0, self.modal, self.catalogue, memory=memory)
+        found = self.read()
         rows = np.unique(np.linspace(0, len(found) - 1, self.data.rows).round().astype(int))
         return found.part(rows) if len(found) > self.data.rows else found
 

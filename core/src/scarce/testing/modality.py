@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from scarce.contract import BaselineContext, CaptionContext, Codec, CodecContext, Dataset, DrawContext, State, WriteContext, take
+from scarce.runs.split import split
 from scarce.runs.where import parse_where
 from scarce.testing.bench import Bench
 from scarce.testing.general import Check, Worked, of_work
@@ -265,6 +267,24 @@ def inputs_kept(bench: Bench) -> None:
         raise Flaw("records were changed in place")
 
 
+def stream(bench: Bench) -> None:
+    """Records beyond those that are held come in parts, each once, at every pass, and what is held encodes them."""
+    if not isinstance(bench.source, str | Path):
+        raise Skip("the records are in memory: name a file or a built-in data set, Data(source=…)")
+    whole, held = len(bench.read()), bench.read(12)
+    if whole <= 12:
+        raise Skip(f"{whole} records are all held: give a Data with more than 12")
+    parts = [] if held.rest is None else list(held.rest)
+    if len(held) > 12 or len(held) + sum(map(len, parts)) != whole:
+        raise Flaw(f"of {whole} records 12 are to be held and the others to stream, not {len(held)} and {sum(map(len, parts))}")
+    ids = [name for part in parts for name in part.ids.tolist()]
+    if len(set(ids)) != len(ids) or held.rest is None or [name for part in held.rest for name in part.ids.tolist()] != ids:
+        raise Flaw("streamed records have ids of their own, the same at every pass")
+    codec = fit(bench, split(held, 0, (0.6, 0.2, 0.2)))
+    if any(part.classes != held.classes or len(codec.encode(part.records)) != len(part) for part in parts):
+        raise Flaw("a part has the classes of what is held, and its codec encodes every record")
+
+
 CHECKS: dict[str, Check] = {
     "answers": answers,
     "stable-ids": stable_ids,
@@ -282,5 +302,6 @@ CHECKS: dict[str, Check] = {
     "codec:soft": soft,
     "codec:vectors": vectors,
     "codec:known": known,
+    "data:stream": stream,
     **of_work(work),
 }

@@ -20,7 +20,9 @@ from scarce.errors import DataError
 from scarce_images.config import Images
 from scarce_images.datasets import BuiltinPictures
 from scarce_images.pictures import BrokenPicture, Pixels, read_picture, scale_of
-from scarce_images.sources import FORMS, Source, arrays_of, from_folder, from_npz, from_table, read_table
+from scarce_images.rest import Further, drawn, part_of
+from scarce_images.sources import FORMS, Source, arrays_of, from_folder, from_npz, from_table, from_tar, read_table
+from scarce_images.tars import shards_of
 
 Array = npt.NDArray[Any]
 NAMED, MOST_CLASSES = 10, 1000  # how many a note names
@@ -37,20 +39,39 @@ def load_images(ctx: LoadContext, options: Images) -> Dataset:
     source, options = _read(ctx, options)
     if ctx.group is not None:
         find_column(source.table.columns, ctx.group, source.name, "data.group")
-    pictures, keys, kept, notes = _decoded(source, options, ctx.seed)
+    try:
+        scale = scale_of(arrays) if (arrays := arrays_of(source)) else None
+    except BrokenPicture as error:
+        raise DataError(f"{source.name}: {error}", hint="divide the arrays by their largest value") from None
+    if ctx.hold is None or len(source.cells) <= ctx.hold:
+        return _dataset(source, options, ctx, scale)[0]
+    held, others = drawn(source, ctx.hold, ctx.seed)
+    data, keys, given = _dataset(replace(part_of(source, held), notes=source.notes), options, ctx, scale)
+    note = f"{len(held):,} of {len(source.cells):,} pictures are held, drawn at random; the others are for the generator's training alone"
+    tolerant = options.model_copy(update={"max_broken": 1.0})
+    rest = Further(source, others, data, options.size, lambda part: _dataset(part, tolerant, ctx, scale, data.classes), keys, given)
+    return replace(data, notes=(*data.notes, note), rest=rest)
+
+
+def _dataset(
+    source: Source, options: Images, ctx: LoadContext, scale: float | None, classes: tuple[Any, ...] | None = None
+) -> tuple[Dataset, list[str], list[Any]]:
+    """Decoded pictures with their hashes and groups; classes: what they are where that is known already."""
+    pictures, keys, kept, notes = _decoded(source, options, ctx.seed, scale)
     table = source.table.iloc[kept].reset_index(drop=True)
     ids = _ids(keys if isinstance(ctx.source, pd.DataFrame) else [source.names[i] for i in kept])
     values = _objects(plain(v) for v in table[source.target]) if source.target else np.full(len(ids), None)
-    classes, more = _classes(values, source)
+    classes, more = _classes(values, source) if classes is None else (classes, [])
     given = None if ctx.group is None else [plain(v) for v in table[ctx.group]]
-    return Dataset(
+    data = Dataset(
         name=source.name, ids=ids, records=_frame(pictures, table, values, source.target),
         task="classification" if source.target else "none", target_name=source.target, target=values if source.target else None,
-        classes=classes, labelled=np.array([v is not None or not source.target for v in values]),
+        classes=classes, labelled=np.array([v is not None or not source.target for v in values], dtype=bool),
         split=np.full(len(ids), "", dtype="<U10"), groups=_groups(ids, keys, given),
         notes=(*source.notes, *notes, *_duplicates(ids, keys, values), *more),
         schema={"size": options.size, "fit": options.fit, "target": source.target},
     )  # fmt: skip
+    return data, keys, given or [None] * len(ids)
 
 
 def _read(ctx: LoadContext, options: Images) -> tuple[Source, Images]:
@@ -68,6 +89,8 @@ def _read(ctx: LoadContext, options: Images) -> tuple[Source, Images]:
     if not path.exists():
         raise DataError(f"{path} does not exist", hint="scarce run RECIPE --data FOLDER, or scarce data list")
     suffix = path.suffix.lower()
+    if shards := shards_of(path):
+        return from_tar(path.stem, shards, options, ctx.target), options
     if path.is_dir() or suffix == ".zip":
         return from_folder(path, options, ctx.target), options
     if suffix == ".npz":
@@ -77,13 +100,8 @@ def _read(ctx: LoadContext, options: Images) -> tuple[Source, Images]:
     raise DataError(f"{path}: pictures are read from {FORMS}, not '{suffix}'", hint=f"--data {path.parent}, with a sub-folder per class")
 
 
-def _decoded(source: Source, options: Images, seed: int) -> tuple[list[Pixels], list[str], list[int], list[str]]:
+def _decoded(source: Source, options: Images, seed: int, scale: float | None) -> tuple[list[Pixels], list[str], list[int], list[str]]:
     """Pictures, their pixels' hashes, the rows they are of, and notes; DataError above the share of broken ones that is let pass."""
-    try:
-        arrays = arrays_of(source)
-        scale = scale_of(arrays) if arrays else None
-    except BrokenPicture as error:
-        raise DataError(f"{source.name}: {error}", hint="divide the arrays by their largest value") from None
     pictures, keys, kept, broken = list[Pixels](), list[str](), list[int](), dict[str, str]()
     for i, (cell, name) in enumerate(zip(source.cells, source.names, strict=True)):
         where = _fraction(f"{seed}/{name}") if options.fit == "random" else None
@@ -100,7 +118,7 @@ def _decoded(source: Source, options: Images, seed: int) -> tuple[list[Pixels], 
     shown = "; ".join(f"{name} ({why})" for name, why in list(broken.items())[:NAMED])
     shown += f"; and {len(broken) - NAMED} more" if len(broken) > NAMED else ""
     what = f"{len(source.cells) - len(kept)} of {len(source.cells)} pictures can't be read"
-    if not kept or len(source.cells) - len(kept) > options.max_broken * len(source.cells):
+    if (not kept and options.max_broken < 1) or len(source.cells) - len(kept) > options.max_broken * len(source.cells):
         hint = "--set data.options.max_broken=0.5 goes on without them" if kept else "paths are relative to the table"
         raise DataError(f"{source.name}: {what}: {shown}", hint=hint)
     return pictures, keys, kept, [f"{what} and are left out: {shown}"]
@@ -164,6 +182,8 @@ def _duplicates(ids: Array, keys: list[str], values: Array) -> list[str]:
 
 def _groups(ids: Array, keys: list[str], given: list[Any] | None) -> npt.NDArray[np.str_]:
     """[n] what shares a split: equal pixels, and the group where one is given; each is called by its first id in order."""
+    if not len(ids):
+        return np.zeros(0, dtype="<U1")
     own = [f"id/{i}" if given is None or given[n] is None else f"group/{given[n]}" for n, i in enumerate(ids)]
     places = {name: k for k, name in enumerate(dict.fromkeys([*own, *(f"key/{k}" for k in keys)]))}
     edges = [(places[o], places[f"key/{k}"]) for o, k in zip(own, keys, strict=True)]

@@ -22,13 +22,14 @@ from scarce.contract import find_column, plain
 from scarce.errors import DataError
 from scarce_images.config import Images
 from scarce_images.pictures import SUFFIXES, Array
+from scarce_images.tars import samples_of
 
 PATHS = ("image", "path", "file", "file_name", "filename")
 CAPTIONS = ("caption", "text")
 LABEL = "label"
 METADATA = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
 SPLITS = {"train", "training", "test", "testing", "val", "valid", "validation", "dev"}
-FORMS = "a folder, .csv, .jsonl, .parquet, .zip or .npz"
+FORMS = "a folder, .csv, .jsonl, .parquet, .zip, .tar or .npz"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,6 +178,18 @@ def from_table(name: str, frame: pd.DataFrame, options: Images, target: str | No
     names = [_name(given, cell, i) for i, (given, cell) in enumerate(zip(frame[pictures], cells, strict=True))]
     wanted = target if target is not None else LABEL if LABEL in frame.columns else ""
     return _source(name, cells, names, frame.drop(columns=pictures), options, wanted)
+
+
+def from_tar(name: str, shards: list[Path], options: Images, target: str | None) -> Source:
+    """Pictures of .tar files, with the columns of their .json, .cls and .txt files; DataError where there are none."""
+    found = list(samples_of(shards, LABEL))
+    if not found:
+        raise DataError(f"{name} has no pictures in its .tar files", hint="a sample is NAME.png beside NAME.json, .cls or .txt")
+    columns = dict.fromkeys(key for _, sample in found for key in sample.facts)
+    frame = pd.DataFrame({key: pd.Series([sample.facts.get(key) for _, sample in found], dtype=object) for key in columns})
+    wanted = target if target is not None else LABEL if LABEL in frame.columns else ""
+    frame = frame if len(columns) else pd.DataFrame(index=range(len(found)))
+    return _source(name, [sample.picture for _, sample in found], [key for key, _ in found], frame, options, wanted)
 
 
 def from_npz(path: Path, options: Images, target: str | None) -> Source:

@@ -21,6 +21,7 @@ from PIL import Image
 
 from scarce.errors import DataError, RunError
 from scarce.files import write_bytes
+from scarce_images.tars import tar_bytes
 
 STRUCT = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 # What Hugging Face calls the types of columns; with another type among them a file carries no such description.
@@ -28,9 +29,10 @@ FEATURES = {"string": "string", "large_string": "large_string", "double": "float
 
 
 def write_images(frame: pd.DataFrame, path: Path, schema: Mapping[str, Any] | None = None) -> Path:
-    """Write .parquet, .npz, .zip or a folder (no suffix); DataError for another suffix or for records without pictures.
+    """Write .parquet, .npz, .zip, .tar or a folder (no suffix); DataError for another suffix or for records without pictures.
 
-    A folder and a .zip hold a sub-folder per class with PNG files, and metadata.jsonl with every other column.
+    A folder and a .zip hold a sub-folder per class with PNG files, and metadata.jsonl with every other column; a .tar has
+    `000000.png` beside `000000.json` (WebDataset).
     """
     if "image" not in frame.columns:
         raise DataError(f"{path}: there is no column 'image' to write", hint="scarce sample RUN -o pictures.parquet")
@@ -42,9 +44,11 @@ def write_images(frame: pd.DataFrame, path: Path, schema: Mapping[str, Any] | No
         return write_bytes(path, _npz(frame, target))
     if suffix == ".zip":
         return write_bytes(path, _zip(frame, target))
+    if suffix == ".tar":
+        return write_bytes(path, tar_bytes(frame, map(png, frame["image"]), target))
     if suffix == "":
         return _folder(frame, path, target)
-    raise DataError(f"{path}: pictures are written as .parquet, .zip, .npz or a folder, not '{suffix}'", hint="-o pictures.parquet")
+    raise DataError(f"{path}: pictures are written as .parquet, .zip, .tar, .npz or a folder, not '{suffix}'", hint="-o pictures.parquet")
 
 
 def png(pixels: Any) -> bytes:

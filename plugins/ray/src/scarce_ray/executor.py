@@ -32,11 +32,12 @@ class RayExecutor:
 
     def __init__(self, *, workers: int = 0, threads: int = 0, device: str = "auto", say: Callable[[str], None] = lambda _: None) -> None:
         self.workers, self.threads, self.device, self.say = workers, threads or 1, device, say
+        self._joined = False
 
     def map(self, function: Callable[[T], R], pieces: Iterable[T]) -> list[R]:
         """The result of each piece, in order; a piece's ScarceError is raised as it is, RunError where the cluster can't go on."""
         asked = list(pieces)
-        _connect(self.workers * self.threads)
+        self._joined |= _connect(self.workers * self.threads)
         gpus = int(self.device != "cpu" and ray.cluster_resources().get("GPU", 0) > 0)
         task = ray.remote(function_of).options(num_cpus=self.threads, num_gpus=gpus, max_retries=RETRIES, name="scarce piece")
         running: dict[Any, int] = {}
@@ -46,6 +47,12 @@ class RayExecutor:
             for reference in running:
                 ray.cancel(reference)
             raise
+
+    def close(self) -> None:
+        """End the cluster that `map` started, or leave the one that it joined, which goes on; one joined before `map` is left alone."""
+        if self._joined:
+            self._joined = False
+            ray.shutdown()
 
     def _collected(self, task: Any, function: Callable[[T], R], asked: Sequence[T], running: dict[Any, int]) -> list[R]:
         """Keep as many tasks running as may be, and take their results as they come."""
@@ -77,10 +84,13 @@ def _result(reference: Any) -> Any:
         raise RunError(what, hint="ray status; then scarce resume RUN: what is finished stays") from error
 
 
-def _connect(cpus: int) -> None:
-    """Join the cluster of RAY_ADDRESS, or start one here of that many CPUs (0: all); nothing is reported to anyone."""
+def _connect(cpus: int) -> bool:
+    """Join the cluster of RAY_ADDRESS, or start one here of that many CPUs (0: all); False where this process is in one already.
+
+    Nothing is reported to anyone.
+    """
     if ray.is_initialized():
-        return
+        return False
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     address = os.environ.get("RAY_ADDRESS", "")
     host, _, port = address.rpartition(":")
@@ -90,6 +100,7 @@ def _connect(cpus: int) -> None:
         if port.isdigit() and "/" not in host:  # Ray itself would try for minutes
             socket.create_connection((host, int(port)), PATIENCE).close()
         ray.init(logging_level="warning", **own)
+        return True
     except OSError as error:
         what = f"no Ray cluster at RAY_ADDRESS={address}: {str(error).splitlines()[0]}"
         raise RunError(what, hint="ray start --head there, or unset RAY_ADDRESS for a cluster on this machine") from None

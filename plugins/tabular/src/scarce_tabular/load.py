@@ -28,7 +28,16 @@ LARGEST = 1e38  # the largest numbers that 32-bit floats hold
 
 def load_table(ctx: LoadContext, constraints: Sequence[str] = ()) -> Dataset:
     """A data set of rows with stable ids that keep the constraints; raises DataError saying what is wrong, where, and what to do."""
-    name, frame, target, notes = _read(ctx)
+    return dataset_of(_read(ctx), ctx, constraints)
+
+
+Read = tuple[str, pd.DataFrame, str | None, tuple[str, ...]]
+"""What a table is called, its rows, its own target, and notes."""
+
+
+def dataset_of(read: Read, ctx: LoadContext, constraints: Sequence[str] = ()) -> Dataset:
+    """The data set of rows that were read; see `load_table`."""
+    name, frame, target, notes = read
     frame, more = clean(frame, name)
     target = _target(frame, target if ctx.target is None else ctx.target, name)
     schema = _schema(frame, ctx)
@@ -42,12 +51,11 @@ def load_table(ctx: LoadContext, constraints: Sequence[str] = ()) -> Dataset:
         frame, values = frame[kept].reset_index(drop=True), values[kept]
         schema = replace(schema, columns=tuple(replace(c, missing=0) if c.name == target else c for c in schema.columns))
     keys = content_keys(frame)
-    told = [c.name for c in schema.columns if c.kind not in ("identifier", "text")]  # rows that differ only in a name are equal
-    same = content_keys(frame[told]) if told else keys
+    same = same_keys(frame, schema, keys)
     return Dataset(
         name=name, ids=_ids(keys), records=frame, task=task, target_name=target, target=values, classes=classes,
         labelled=np.ones(len(frame), bool) if task == "none" else frame[target].notna().to_numpy(),
-        split=np.full(len(frame), "", "<U10"), groups=_groups(frame, ctx.group, same, name), notes=(*notes, *more, *schema.notes),
+        split=np.full(len(frame), "", "<U10"), groups=groups_of(frame, ctx.group, same, name), notes=(*notes, *more, *schema.notes),
         schema={**schema.to_json(), "target": target, "missing": ctx.missing, **({"constraints": rules.to_json()} if constraints else {})},
     )  # fmt: skip
 
@@ -66,7 +74,7 @@ def _as_name(column: Column) -> Column:
     return replace(column, kind="identifier") if named_by else column
 
 
-def _read(ctx: LoadContext) -> tuple[str, pd.DataFrame, str | None, tuple[str, ...]]:
+def _read(ctx: LoadContext) -> Read:
     if isinstance(ctx.source, pd.DataFrame):
         return "DataFrame", ctx.source.reset_index(drop=True), None, ()
     if ctx.builtin is not None:
@@ -199,7 +207,13 @@ def _target(frame: pd.DataFrame, wanted: str | None, name: str) -> Any:
     return _column(frame, wanted, name, "target")
 
 
-def _groups(frame: pd.DataFrame, group: str | None, keys: Any, name: str) -> Any:
+def same_keys(frame: pd.DataFrame, schema: Schema, keys: Any = None) -> Any:
+    """[n] hash of what rows say: those that differ only in a name are equal; keys: of all their values."""
+    told = [c.name for c in schema.columns if c.kind not in ("identifier", "text")]
+    return content_keys(frame[told]) if told or keys is None else keys
+
+
+def groups_of(frame: pd.DataFrame, group: str | None, keys: Any, name: str) -> Any:
     """[n] which rows stay together: equal rows, or those of one value of the group column (missing: each by itself)."""
     if group is None:
         return keys

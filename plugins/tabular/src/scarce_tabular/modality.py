@@ -30,6 +30,7 @@ from scarce_tabular.draw import draw_columns
 from scarce_tabular.fitting import fit_codec
 from scarce_tabular.load import load_table
 from scarce_tabular.look import look
+from scarce_tabular.rest import load_held
 from scarce_tabular.write import write_table
 
 
@@ -42,7 +43,8 @@ class Tabular(ModalitySpec):
     @hookimpl
     def modality_load(self, ctx: LoadContext) -> Dataset:
         """Rows of a file, a built-in table or a DataFrame."""
-        return load_table(ctx, self.options.constraints)
+        load = load_table if ctx.hold is None else load_held
+        return load(ctx, self.options.constraints)
 
     @hookimpl
     def modality_codec(self, ctx: CodecContext) -> TableCodec:

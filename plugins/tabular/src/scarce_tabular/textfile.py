@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 import pandas as pd
 
@@ -16,9 +19,13 @@ COMMA_NUMBER = re.compile(r"[-+]?\d+(,\d+)?")
 
 def read_text(path: Path) -> pd.DataFrame:
     """A CSV file (also separated by semicolons, tabs or bars) with a header; raises DataError naming line and problem."""
-    text = _decode(path)
+    return parse(_decode(path), path)
+
+
+def parse(text: str, path: Path) -> pd.DataFrame:
+    """The table that a text is, said to be of the file `path`; DataError as `read_text`."""
     try:
-        separator, names = _header(text, "\t,;|" if path.suffix.lower() == ".tsv" else ",;\t|")
+        separator, names = _header(text, path)
         _check_lines(text, separator, names, path)
         frame = pd.read_csv(io.StringIO(text, newline=""), sep=separator, low_memory=False, index_col=False)
         if separator == ";" and _decimal_commas(frame):
@@ -48,8 +55,32 @@ def _decode(path: Path) -> str:
         raise DataError(what, hint=f"iconv -f latin1 -t utf-8 {path} > utf8.csv") from None
 
 
-def _header(text: str, separators: str) -> tuple[str, list[str]]:
+@contextmanager
+def opened(path: Path) -> Iterator[TextIO]:
+    """A text file, to be read a line at a time."""
+    with path.open("rb") as file:
+        start = file.read(2)
+    with path.open(encoding="utf-16" if start in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig", newline="") as text:
+        yield text
+
+
+def header_of(path: Path) -> tuple[str, str, list[str]]:
+    """The first record of a file as it is written, the separator, and the names; DataError where there is none."""
+    with opened(path) as file:
+        try:
+            head = file.readline()
+            while head.count('"') % 2 and (more := file.readline()):
+                head += more
+        except UnicodeDecodeError as error:
+            raise DataError(f"{path} is not UTF-8: {error.reason}", hint=f"iconv -f latin1 -t utf-8 {path} > utf8.csv") from None
+    if not head.strip() or "\x00" in head:
+        raise DataError(f"{path} has no header line", hint="give a CSV file with a header line and rows")
+    return head.rstrip("\r\n") + "\n", *_header(head, path)
+
+
+def _header(text: str, path: Path) -> tuple[str, list[str]]:
     """The separator that splits the first record into most names, and these names."""
+    separators = "\t,;|" if path.suffix.lower() == ".tsv" else ",;\t|"
     found = {s: next(csv.reader(io.StringIO(text, newline=""), delimiter=s), []) for s in separators}
     separator = max(found, key=lambda s: len(found[s]))
     return separator, found[separator]
@@ -61,9 +92,15 @@ def _check_lines(text: str, separator: str, names: list[str], path: Path) -> Non
         raise DataError(f"{path}: column name '{twice[0]}' appears {names.count(twice[0])} times", hint="give every column its own name")
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     for fields in reader:
-        if fields and len(fields) != len(names):
-            what = f"{path} is not a table: line {reader.line_num} has {len(fields)} fields, the header names {len(names)}"
-            raise DataError(what, hint=f"give every line the {len(names)} fields of the header")
+        if fields:
+            refuse_fields(path, reader.line_num, len(fields), len(names))
+
+
+def refuse_fields(path: Path, line: int, found: int, named: int) -> None:
+    """Raise DataError for a record that has not as many fields as the header."""
+    if found != named:
+        what = f"{path} is not a table: line {line} has {found} fields, the header names {named}"
+        raise DataError(what, hint=f"give every line the {named} fields of the header")
 
 
 def _leading_zeros(text: str, separator: str, frame: pd.DataFrame) -> list[int]:
