@@ -22,7 +22,7 @@ from scarce.contract.protocols import Draw, Fitting
 from scarce.errors import TrainingError
 from scarce.runtime.checkpoint import last_checkpoint, save_checkpoint
 from scarce.runtime.order import RowOrder
-from scarce.runtime.placement import placed
+from scarce.runtime.placing import placed
 from scarce.runtime.processes import ALONE, Processes
 from scarce.runtime.room import out_of_memory
 from scarce.runtime.seeds import generator
