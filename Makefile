@@ -40,9 +40,9 @@ scale: $(STAMPS)/dev $(STAMPS)/extras
 bench: $(STAMPS)/dev $(STAMPS)/extras
 	$(PY) tests/benchmarks/run.py $(if $(ONLY),--only $(ONLY))
 
-# 200 kills and 20 full disks at random moments of real runs; the kills go on where they stopped.
+# 240 kills and 20 full disks at random moments of real runs; the kills go on where they stopped.
 faults: $(STAMPS)/dev $(STAMPS)/extras
-	OMP_NUM_THREADS=1 $(PY) tests/faults/kills.py --kills 200 --all --out tests/benchmarks/results/faults.json
+	OMP_NUM_THREADS=1 $(PY) tests/faults/kills.py --kills 240 --all --out tests/benchmarks/results/faults.json
 	OMP_NUM_THREADS=1 $(PY) tests/faults/fills.py --times 20 --out tests/benchmarks/results/faults.json
 
 wheels: $(STAMPS)/run

@@ -11,7 +11,7 @@ learning beside random generation, and what an ascent step costs), galot-shapes 
 samples under other classifiers and in cycles), tiny-t2i (what the
 packaged generator of emoji can do), datadream (shapes of four unseen styles), lora_step (adapters of a pipeline beside plain
 peft), lugpi (students of generated pictures beside baseline and controls on reviews), lugpi-sweep (their weights,
-the quality of views, gates and generators).
+the quality of views, gates and generators), sharding (memory and steps of two processes with whole and with sharded weights).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ GROUPS: dict[str, tuple[str, dict[str, Any]]] = {
     "motion": ("motion", {}), "text2data": ("text2data", {}), "text2data-sweep": ("text2data_sweep", {}), "text_step": ("text_step", {}),
     "datadream": ("datadream", {}), "tiny-t2i": ("tiny_t2i", {}), "lora_step": ("lora_step", {}), "galot": ("galot", {}),
     "lugpi": ("lugpi", {}), "lugpi-sweep": ("lugpi_sweep", {}), "galot-shapes": ("galot", {"data": "shapes"}),
-    "galot-reuse": ("galot_reuse", {}),
+    "galot-reuse": ("galot_reuse", {}), "sharding": ("sharding", {}),
 }  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """Kill runs at random moments, resume them, and hold them against runs that were left in peace.
 
-python tests/faults/kills.py --kills 200 --seed 0 --out result.json [--all]
+python tests/faults/kills.py --kills 200 --seed 0 --out result.json [--all] [--only RECIPE …]
 
 Half of the kills come from outside at a random moment of a random stage, half at a random write, just before or after a file
 is put in place. SIGKILL, SIGTERM and SIGINT take turns at random. Finished chains are kept in OUT, so that it can go on.
@@ -36,14 +36,18 @@ QUICK = {
         "generate.count=120",
         'evaluator=[{"name"="forgetting", "rows"=30, "draws"=2}]',
     ],
+    "galot/shapes": ["generate.shard=8", 'evaluator=[{"name"="rounds"}]'],
+    "text2data/gestures": ["generate.shard=20", "evaluator=[]"],
 }
 FULL = {
     "tabular/table": ["data.source=builtin:iris", "generate.shard=32", "generate.count=120"],
     "galot/table": ["generate.shard=16"],
     "datadream/shapes": ["generate.shard=8"],
     "text2data/table": ["data.source=builtin:iris", "data.labelled=0.3", "generate.shard=32", "generate.count=120"],
+    "galot/shapes": ["generate.shard=8"],
+    "text2data/gestures": ["generate.shard=20"],
 }
-PLUGINS = ["scarce", *(f"scarce-{name}" for name in ("tabular", "galot", "datadream", "images", "tiny-t2i", "text2data"))]
+PLUGINS = ["scarce", *(f"scarce-{name}" for name in ("tabular", "galot", "datadream", "images", "tiny-t2i", "text2data", "timeseries"))]
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 CODES = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}
 
@@ -85,7 +89,7 @@ class Chain:
         at_write = self.rng.random() < 0.5
         again, size = self._command()[0] == "resume", self.log.stat().st_size if self.log.is_file() else 0
         if at_write:
-            count, after = self.rng.randrange(1, 40), self.rng.random() < 0.5
+            count, after = self.rng.randrange(1, 16), self.rng.random() < 0.5
             pid = fork(self._command(), self.log, lambda: die_at_write(count, after, with_signal))
         else:
             pid = fork(self._command(), self.log)
@@ -143,7 +147,8 @@ def in_peace(recipe: str, sets: list[str], home: Path) -> tuple[Path, dict[str, 
 
 def trials(kills: int, seed: int, recipes: dict[str, list[str]], out: Path, home: Path) -> dict[str, Any]:
     """Chains of kills over the recipes in turn until there are enough kills; what was found, also in `out` after each chain."""
-    done: list[dict[str, Any]] = json.loads(out.read_text())["chains"] if out.is_file() else []
+    before: dict[str, Any] = json.loads(out.read_text()) if out.is_file() else {}
+    done: list[dict[str, Any]] = before.get("chains", [])
     peace: dict[str, tuple[Path, dict[str, float]]] = {}
     while (count := sum(len(c["kills"]) for c in done)) < kills:
         number = len(done)
@@ -155,7 +160,7 @@ def trials(kills: int, seed: int, recipes: dict[str, list[str]], out: Path, home
         chain.go(min(rng.randint(3, 8), kills - count))
         done.append({"recipe": recipe, "kills": chain.kills, "lost": chain.lost, "wrong": chain.wrong})
         result = summary(done, seed)
-        out.write_text(json.dumps(result, indent=1) + "\n")
+        out.write_text(json.dumps({**before, **result}, indent=1) + "\n")
         print(f"{result['kills']} kills, {recipe}: {len(chain.lost)} lost, {chain.wrong or 'no difference'}", flush=True)
     return summary(done, seed)
 
@@ -175,9 +180,11 @@ if __name__ == "__main__":
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--only", nargs="+", default=list(FULL), choices=list(FULL), help="recipes, which take turns")
     parser.add_argument("--all", action="store_true", help="with every evaluator of the test presets")
     asked = parser.parse_args()
     warm(*PLUGINS)
     with tempfile.TemporaryDirectory() as folder:
-        found = trials(asked.kills, asked.seed, FULL if asked.all else QUICK, asked.out, Path(folder))
+        recipes = {name: sets for name, sets in (FULL if asked.all else QUICK).items() if name in asked.only}
+        found = trials(asked.kills, asked.seed, recipes, asked.out, Path(folder))
     print(json.dumps({**{k: v for k, v in found.items() if k != "chains"}, "cpu_seconds": round(cpu_seconds(), 1)}))

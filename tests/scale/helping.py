@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -55,6 +56,17 @@ def scarce(*arguments: object, processes: int = 1, **environment: str) -> subpro
     env = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
     command = [*launcher, "scarce", *map(str, arguments)]
     return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def pair(*arguments: object) -> list[subprocess.Popen]:
+    """A Python program as two processes of one training, as a launcher starts them."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = str(found.getsockname()[1])
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    command = [sys.executable, *map(str, arguments)]
+    ranks = [{**env, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(2)]
+    return [subprocess.Popen(command, env=one, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for one in ranks]
 
 
 def finish(process: subprocess.Popen, seconds: float = 600) -> str:

@@ -1,12 +1,14 @@
 """Executor `local` with workers: the same bytes as without, in other processes, and a worker that dies costs its pieces only."""
 
 import os
+from contextlib import nullcontext
 
 import helping
 import pytest
 from helping import content, finish, scarce, staff
 
-from scarce.errors import DataError, RunError
+from scarce.errors import DataError, RunError, TrainingError
+from scarce.runs import api, experiment
 from scarce.runs.shards import Shard, make_shard
 from scarce.runtime.executor import LocalExecutor, make_executor
 
@@ -40,12 +42,31 @@ def test_a_mistake_in_a_piece_comes_out_as_it_is():
     assert error.value.hint == "another one"
 
 
+class Own(LocalExecutor):
+    """An executor that says when it was closed."""
+
+    closed = 0
+
+    def close(self):
+        self.closed += 1
+
+
+@pytest.mark.parametrize("rate", ["0.001", "1e30"])
+def test_an_executor_is_closed_when_the_run_is_over_also_by_an_error(tmp_path, monkeypatch, rate):
+    own, recipe = Own(), staff(tmp_path)
+    monkeypatch.setattr(experiment, "_executor", lambda _: own)
+    with nullcontext() if rate == "0.001" else pytest.raises(TrainingError):
+        api.run(str(recipe), set={"train.rate": float(rate)}, out=tmp_path / "run", quiet=True)
+    assert own.closed == 1
+
+
 BRANCHES = """
 [[strategy]]
 name = "lora"
 rank = 2
 [[strategy]]
 name = "per-class"
+epochs = 2
 """
 
 
