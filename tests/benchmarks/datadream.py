@@ -2,7 +2,8 @@
 
 Distance (pixels) is to held-out real pictures of the target style, with as many generated pictures in both arms; labels are read by
 the exact oracle, of the un-adapted generator in its own style. Accuracy (one style) is of a classifier on real shots, and on shots
-and generated pictures. Rate, epochs and templates are the recipe's, chosen on seed 100. Runs are kept, so it can be interrupted.
+and generated pictures. What trains, rate, epochs and guidance are the recipe's, chosen on seeds 100 and 101. Runs are kept, so it
+can be interrupted.
 """
 
 from __future__ import annotations

@@ -40,8 +40,17 @@ def test_shapes_from_shots_to_report(drawer, tmp_path):
 def test_the_other_arms_of_shapes_make_their_pictures(drawer, tmp_path):
     """A branch per class, and the two that begin at the shots without any training."""
     arms = read_toml(read_catalogue().recipe_path("datadream/shapes"))["arm"]
-    assert [arm["name"] for arm in arms] == ["all-classes", "per-class", "class-prompts", "lora", "zero-shot", "issynth-like", "disef-like"]
-    chosen = [arms[1], arms[5], arms[6]]
+    assert [arm["name"] for arm in arms] == [
+        "all-classes",
+        "per-class",
+        "class-prompts",
+        "all-weights",
+        "lora",
+        "zero-shot",
+        "issynth-like",
+        "disef-like",
+    ]
+    chosen = [arms[1], arms[6], arms[7]]
     sets = {"generator.from": f"run:{drawer.folder}", "arm": chosen, "learner": None, "evaluator": [], "generate.count": 24}
     run = api.run("datadream/shapes", preset="test", set=sets, out=tmp_path / "run", quiet=True)
     children = {child.arm: child for child in run.results.children}

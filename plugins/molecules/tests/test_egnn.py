@@ -77,6 +77,19 @@ def test_steps_of_coordinates_leave_the_centre_where_it_is():
     assert (out * ~x.mask.unsqueeze(-1)).abs().max() == 0
 
 
+def test_a_layer_hears_what_pairs_were_told_before():
+    net, (x, t, c) = network(), inputs()
+    seen, asked = [], net.asked(t, c)
+    net.layers[1].register_forward_hook(lambda layer, given, out: seen.append((given, out)))
+    with torch.no_grad():
+        net(x, t, c)
+        (now, _, condition, pairs, geometry), out = seen[0]
+        deaf = net.layers[1](now._replace(told=torch.zeros(())), asked, condition, pairs, geometry)
+    assert now.told.abs().max() > 0
+    assert (out.x - deaf.x).abs().max() > 1e-4
+    assert (out.told - now.told).abs().max() > 0
+
+
 @pytest.mark.parametrize("sampler", ["ddpm", "ddim", "dpm++"])
 def test_every_step_of_sampling_has_no_centre(sampler):
     net, (x, _, c) = network(), inputs()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from scarce.contract.options import Options
 
@@ -13,6 +13,7 @@ class Shots(Options):
     epochs: passes over the shots of a branch; batch: shots per step, at most all of them; rate: peak learning rate, which
     rises for `warmup` steps (at most a tenth of them) and falls along a cosine; targets: recipe paths whose own weights
     may train ("backbone", "conditioner.0", or with ":PART" one part of a module), all of them without; adapters always train.
+    frozen: names in the paths of layers that stay as they were all the same ("blocks" holds "blocks.0.wide" and all its siblings).
     """
 
     epochs: int = Field(200, ge=1)
@@ -21,6 +22,28 @@ class Shots(Options):
     warmup: int = Field(100, ge=0)
     weight_decay: float = Field(1e-2, ge=0)
     targets: tuple[str, ...] | None = None
+    frozen: tuple[str, ...] = ()
+
+
+class Varied(Options):
+    """Strategy `varied`: what changes places, in pictures and in their captions.
+
+    mirror: whether half of the pictures are mirrored; sides: pairs of words that change places with them; colours: triples of words
+    for what is mostly red, green and blue, or what lacks just that ("cyan", "purple", "yellow"), which change places as the
+    channels do, () leaves colours as they are.
+    """
+
+    mirror: bool = True
+    sides: tuple[tuple[str, str], ...] = (("left", "right"),)
+    colours: tuple[tuple[str, str, str], ...] = ()
+
+    @field_validator("sides", "colours")
+    @classmethod
+    def _lower_once(cls, groups: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
+        words = [word for group in groups for word in group]
+        if len(set(words)) < len(words) or any(word != word.lower() for word in words):
+            raise ValueError("each word once, and in lower case")
+        return groups
 
 
 class PriorPreservation(Options):

@@ -80,7 +80,37 @@ def _on_shots(ctx: PlanContext, leaf: Phase, shots: int, options: Shots, which: 
             raise PlanError(what, hint=f"--set '{ctx.path}.targets=[\"backbone\"]'")
         kept = (path for path in leaf.trainable if path.partition(":")[0] in options.targets)
         trainable = (*kept, *(path for path in options.targets if ":" in path and path.partition(":")[0] in leaf.trainable))
+    if options.frozen:
+        fresh = tuple(path for path in trainable if path.endswith(":fresh"))
+        trainable = (*fresh, *_without(ctx, [path for path in trainable if path not in fresh], options.frozen))
     return {"terms": terms, "budget": budget, "trainable": trainable}
+
+
+def _without(ctx: PlanContext, paths: Sequence[str], frozen: Sequence[str]) -> tuple[str, ...]:
+    """ "TARGET:LAYER" of the largest layers of the paths that hold nothing of these names; PlanError for a name that is in none."""
+    names = [(path.partition(":")[0], name) for path in paths for name in _weights(ctx, path)]
+    if odd := [word for word in frozen if not any(word in name.split(".") for _, name in names)]:
+        what = f"{ctx.path}.frozen: no weight of {', '.join(paths)} is in a layer called '{odd[0]}'"
+        raise PlanError(what, hint=f"such as {', '.join(sorted({name.split('.')[0] for _, name in names}))}")
+    still = [(target, f"{name}.") for target, name in names if set(frozen) & set(name.split("."))]
+    out = list[str]()
+    for target, name in names:
+        if (target, f"{name}.") not in still:
+            kept = [held for at, held in still if at == target]
+            out.append(f"{target}:{next(p for p in _starts(name) if not any(held.startswith(f'{p}.') for held in kept))}")
+    return tuple(dict.fromkeys(out))
+
+
+def _weights(ctx: PlanContext, path: str) -> list[str]:
+    """Names of the weights of a path inside its target."""
+    target, _, part = path.partition(":")
+    return [name for name, _ in ctx.modules[target].named_parameters() if not part or f"{name}.".startswith(f"{part}.")]
+
+
+def _starts(name: str) -> list[str]:
+    """Of a dotted name all beginnings, the shortest first."""
+    parts = name.split(".")
+    return [".".join(parts[: i + 1]) for i in range(len(parts))]
 
 
 def file_names(labels: Sequence[Any]) -> list[str]:

@@ -2,12 +2,14 @@
 
 After EGNN (arXiv 2102.09844) as EDM (arXiv 2203.17003) uses it: sums of messages without attention among atoms, and normalised
 steps of coordinates. A message between two atoms is one for both (a function of the sum of what each says), so that it is computed
-once per pair, and steps of coordinates cancel out: the centre of mass does not move.
+once per pair, and steps of coordinates cancel out: the centre of mass does not move. Layers add to what a pair was told before, as
+they do to what an atom is, so that whether two atoms are bonded need not be found anew in each.
 """
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -58,6 +60,14 @@ class Narrow(nn.Module):
         return F.linear(x, self.weight, self.bias)
 
 
+class Now(NamedTuple):
+    """Between layers: h [b, n, width] of atoms, x [b, n, 3] their coordinates, told [b, p, width] of pairs."""
+
+    h: Tensor
+    x: Tensor
+    told: Tensor
+
+
 class Layer(nn.Module):
     """Messages of all pairs, a step of every coordinate along its pairs, and new features of every atom."""
 
@@ -74,21 +84,22 @@ class Layer(nn.Module):
         self.attention_norm = nn.LayerNorm(width) if attends else None
         self.attention = Attention(width=width, context=condition_width, heads=heads) if attends else None
 
-    def forward(self, h: Tensor, x: Tensor, asked: Tensor, condition: Condition, pairs: Pairs, seen: Seen) -> tuple[Tensor, Tensor]:
-        """h: [b, n, width] features, x: [b, n, 3] coordinates -> both of the next layer."""
+    def forward(self, now: Now, asked: Tensor, condition: Condition, pairs: Pairs, seen: Seen) -> Now:
+        """What the next layer is given."""
+        h, x, told = now
         if self.attention is not None and self.attention_norm is not None:
             h = h + self.attention(self.attention_norm(h), condition.tokens, condition.mask)
         y = self.norm(h) + self.asked(asked)[:, None]
         with torch.autocast(x.device.type, enabled=False):  # 16 bits would move an atom by more than a bond may be off
             step, far = seen.of(pairs.apart @ x)
-        message = F.silu(pairs.both @ self.atoms(y) + self.radial(far))
-        message = F.silu(self.message(message)) * seen.pairs
+        told = told + self.message(F.silu(pairs.both @ self.atoms(y) + self.radial(far) + told))
+        message = F.silu(told) * seen.pairs
         along = self.along(message)
         with torch.autocast(x.device.type, enabled=False):
             x = x + pairs.apart.T @ (step * along.float()) * seen.share
         heard = (pairs.both.T @ message) * seen.share
         h = h + self.narrow(self.dropout(F.silu(self.wide(torch.cat([y, heard], -1)))))
-        return h, x
+        return Now(h, x, told)
 
 
 class Seen:
@@ -141,12 +152,12 @@ class EgnnNetwork(nn.Module):
         begun, features = given[..., :3], given[..., 3:]
         asked = self.asked(t, condition)
         seen = Seen(exists, self.pairs, self.centres)
-        h, x = self.inward(features) + asked[:, None], begun
+        now = Now(self.inward(features) + asked[:, None], begun, begun.new_zeros(()))
         for layer in self.layers:
-            h, x = layer(h, x, asked, condition, self.pairs, seen)
+            now = layer(now, asked, condition, self.pairs, seen)
         share, gain = self.kept(asked).float()[:, None].chunk(2, -1)
-        moved = begun * share + (x - begun) * (1 + gain)
-        return State(torch.cat([moved, self.outward(self.norm(h)).float()], -1) * exists, x_t.num[..., :0], x_t.mask)
+        moved = begun * share + (now.x - begun) * (1 + gain)
+        return State(torch.cat([moved, self.outward(self.norm(now.h)).float()], -1) * exists, x_t.num[..., :0], x_t.mask)
 
 
 class Egnn(BackboneSpec):

