@@ -76,7 +76,8 @@ class Chain:
         self._look_for_lost(before)
         text = self.log.read_text() if self.log.is_file() else ""
         self.wrong += [] if code == 0 else [f"ended with {code}"]
-        self.wrong += ["a traceback"] if "Traceback" in text else []
+        at = text.find("Traceback")
+        self.wrong += [] if at < 0 else [f"a traceback: …{text[max(0, at - 500) : at + 3000]}"]
         self.wrong += differences(self.folder, content(self.whole)) if code == 0 else []
 
     def _command(self) -> list[str]:
