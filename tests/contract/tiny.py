@@ -78,6 +78,7 @@ SMALL: dict[tuple[str, str], dict[str, Any]] = {
     ("strategy", "all-classes"): SHOTS,
     ("strategy", "per-class"): SHOTS,
     ("strategy", "prior-preservation"): {"each": 1},
+    ("strategy", "varied"): {"mirror": False},
     ("strategy", "lora"): {"rank": 2},
     ("strategy", "two-stage"): {"steps": 4},
     ("strategy", "barrier"): {"draws": 2, "rows": 16},

@@ -241,6 +241,7 @@ def command(home, out, *more):
     return [sys.executable, "-m", "scarce", "run", "tabular/table", *options, *more]
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_then_resumed_gives_the_same_bytes(home, tmp_path):
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
     subprocess.run(command(home, tmp_path / "whole"), check=True, env=env, capture_output=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 
-from scarce.errors import RunError
+from scarce.errors import RecipeError, RunError
 from scarce.files import read_json, write_bytes, write_json
 from scarce.runs.recipe import difference, resolve
 from scarce.runs.sections import Recipe
@@ -57,7 +58,11 @@ def read_recipe(folder: Path) -> tuple[Recipe, dict[str, Any]]:
     if facts.get("format") != FORMAT:
         what = f"{folder} was written in run format {facts.get('format')}, this version reads format {FORMAT}"
         raise RunError(what, hint=f"pip install scarce=={facts.get('version', '?')}, or run the recipe again")
-    return resolve(facts["recipe"]), facts
+    try:
+        return resolve(facts["recipe"]), facts
+    except RecipeError as error:
+        what = f"{folder / 'recipe.resolved.json'} is damaged, or of another version than {version('scarce')}: {error.message}"
+        raise RunError(what, hint=f"pip install scarce=={facts.get('version', '?')}, or run the recipe again in a new folder") from error
 
 
 def carried_as(old: Recipe, new: Recipe) -> Recipe:

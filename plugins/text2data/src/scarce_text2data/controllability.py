@@ -57,7 +57,7 @@ class Controllability(EvaluatorSpec):
             else:
                 out.append(made(name="control_error", value=math.nan, error="too few test records: shuffled they answer as before"))
             answered = float(np.mean([np.isfinite(got[n][np.isfinite(asked[n])]).mean() for n in names]))
-            out.append(made(name="control_answered", value=answered, direction="higher", floor=1.0, ceiling=0.0))
+            out.append(made(name="control_answered", value=answered, direction="none"))
             out += [made(name=f"mae_{n}", value=errors[n], direction="lower", floor=0.0, ceiling=shuffled[n]) for n in names]
         self._seen = {n: (asked[n], measured["synthetic"][n]) for n in names}
         return out
