@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 from rdkit import Chem
 
-from scarce_molecules.bonds import bonded, molecule, stable
+from scarce_molecules.bonds import bonded, molecule, stable, valid
 from scarce_molecules.conformers import conformer
-from scarce_molecules.properties import valid
 from scarce_molecules.raw import charges_of, plain_smiles, symbols_of
 from scarce_molecules.records import as_row
 

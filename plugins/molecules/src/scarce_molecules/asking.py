@@ -11,9 +11,10 @@ from sklearn.ensemble import RandomForestRegressor
 
 from scarce.contract import Caption, EvaluatorContext, EvaluatorSpec, Figure, Metric, Prompt, hookimpl, take
 from scarce_molecules import config
+from scarce_molecules.bonds import valid
 from scarce_molecules.draw import grid
 from scarce_molecules.fingerprints import counts
-from scarce_molecules.properties import WORDS, valid
+from scarce_molecules.properties import WORDS
 
 Floats = npt.NDArray[np.float64]
 RADIUS, BITS = 2, 1024

@@ -184,6 +184,11 @@ def flatness(symbols: Sequence[str], xyz: Floats, i: int, near: Sequence[int]) -
     return 3.0 if size < 1e-9 or abs(float((xyz[i] - a) @ normal)) / size < PLANAR else -4.0
 
 
+def valid(smiles: Any) -> bool:
+    """Whether a record is one sanitised, connected molecule."""
+    return isinstance(smiles, str) and bool(smiles) and "." not in smiles
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
     """RDKit's messages are off inside."""

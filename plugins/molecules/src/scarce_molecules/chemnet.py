@@ -12,7 +12,7 @@ import torch
 from scarce.contract import EvaluatorContext, EvaluatorSpec, Figure, Metric, hookimpl
 from scarce.files import packaged
 from scarce_molecules import config
-from scarce_molecules.properties import valid
+from scarce_molecules.bonds import valid
 from scarce_molecules.sides import NAN, asked, chosen, failed, real_smiles
 
 NAME = "chemnet_distance"

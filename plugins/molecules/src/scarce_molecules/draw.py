@@ -11,8 +11,7 @@ from rdkit.Chem import rdDepictor
 from rdkit.Chem.Draw import rdMolDraw2D
 
 from scarce.contract import DrawContext, Figure
-from scarce_molecules.bonds import quiet
-from scarce_molecules.properties import valid
+from scarce_molecules.bonds import quiet, valid
 
 SHOWN = 8
 COLUMNS = 4

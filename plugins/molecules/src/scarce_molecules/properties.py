@@ -11,7 +11,8 @@ import pandas as pd
 from rdkit import Chem
 from rdkit.Chem import QED, rdMolDescriptors
 
-from scarce_molecules.bonds import quiet
+from scarce_molecules.bonds import quiet, valid
+from scarce_molecules.xtb import QUANTUM, quantum
 
 DESCRIPTORS: Mapping[str, Callable[[Chem.Mol], float]] = {
     "logp": lambda mol: float(rdMolDescriptors.CalcCrippenDescriptors(mol)[0]),
@@ -20,8 +21,6 @@ DESCRIPTORS: Mapping[str, Callable[[Chem.Mol], float]] = {
     "rings": rdMolDescriptors.CalcNumRings,
 }
 """Name -> oracle: Crippen's logP, topological polar surface (Å²), drug-likeness (QED) and number of rings."""
-QUANTUM = ("homo", "lumo", "gap", "dipole")
-"""GFN2-xTB: orbital energies and their gap in eV, dipole moment in debye."""
 WORDS = {
     "logp": "lipophilicity", "tpsa": "polar surface", "qed": "drug-likeness", "rings": "number of rings",
     "homo": "HOMO energy", "lumo": "LUMO energy", "gap": "HOMO-LUMO gap", "dipole": "dipole moment",
@@ -37,11 +36,6 @@ def names_of(kind: str) -> tuple[str, ...]:
     return QUANTUM if kind == "quantum" else tuple(DESCRIPTORS)
 
 
-def valid(smiles: Any) -> bool:
-    """Whether a record is one sanitised, connected molecule."""
-    return isinstance(smiles, str) and bool(smiles) and "." not in smiles
-
-
 def known_property(smiles: Any, name: str) -> float:
     """A descriptor of a molecule; NaN of one that is not valid."""
     if not valid(smiles):
@@ -54,8 +48,6 @@ def known_property(smiles: Any, name: str) -> float:
 def properties(records: pd.DataFrame, kind: str) -> list[dict[str, float]]:
     """Name -> value of each record; nothing of one that is no valid molecule, or whose electrons do not converge."""
     if kind == "quantum":
-        from scarce_molecules.xtb import quantum
-
         return quantum(records)
     return [{name: known_property(s, name) for name in DESCRIPTORS} if valid(s) else {} for s in records["smiles"]]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from scarce.contract import EvaluatorContext, Metric, take
-from scarce_molecules.properties import valid
+from scarce_molecules.bonds import valid
 
 NAN = float("nan")
 FEWEST = 4

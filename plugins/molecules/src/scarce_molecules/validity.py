@@ -7,8 +7,7 @@ import pandas as pd
 
 from scarce.contract import EvaluatorContext, EvaluatorSpec, Figure, Metric, hookimpl, take
 from scarce_molecules import config
-from scarce_molecules.bonds import stable
-from scarce_molecules.properties import valid
+from scarce_molecules.bonds import stable, valid
 from scarce_molecules.records import as_row
 from scarce_molecules.sides import asked, real_smiles, some, valid_smiles, wilson
 

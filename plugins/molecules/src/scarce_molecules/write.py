@@ -13,8 +13,7 @@ from rdkit import Chem
 
 from scarce.errors import DataError
 from scarce.files import write_bytes
-from scarce_molecules.bonds import placed, quiet
-from scarce_molecules.properties import valid
+from scarce_molecules.bonds import placed, quiet, valid
 from scarce_molecules.raw import OWN
 
 

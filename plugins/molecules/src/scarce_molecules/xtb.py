@@ -14,10 +14,11 @@ import pandas as pd
 from rdkit import Chem
 
 from scarce.errors import PluginError
-from scarce_molecules.bonds import placed, quiet
+from scarce_molecules.bonds import placed, quiet, valid
 from scarce_molecules.conformers import cache_folder, content_key
-from scarce_molecules.properties import QUANTUM, valid
 
+QUANTUM = ("homo", "lumo", "gap", "dipole")
+"""GFN2-xTB: orbital energies and their gap in eV, dipole moment in debye."""
 BOHR, HARTREE, DEBYE = 0.529177210903, 27.211386245988, 2.541746473
 """Å, eV and debye of one atomic unit."""
 
