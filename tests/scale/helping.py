@@ -139,3 +139,20 @@ def refuse(piece: int) -> None:
     from scarce.errors import DataError
 
     raise DataError(f"piece {piece} is wrong", hint="another one")
+
+
+def killed_in_two_and_in_one(folder, *run):
+    """A run begun by two processes, killed in training, gone on with by one, and killed again."""
+    log = folder / "metrics.jsonl"
+
+    def lines():
+        return log.read_text().count("\n") if log.is_file() else 0
+
+    first = scarce(*run, processes=2)
+    wait_for(lambda: lines() >= 3)
+    kill_all(first)
+    kept = lines()
+    second = scarce("resume", folder)
+    wait_for(lambda: lines() >= kept + 2)
+    kill_all(second)
+    assert not (folder / "metrics.json").exists(), "killed too late to test anything"

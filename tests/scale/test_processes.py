@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from helping import content, finish, furthest, kill_all, scarce, staff, wait_for
+from helping import content, finish, furthest, killed_in_two_and_in_one, scarce, staff
 
 RUN = ["run", "text2data/table", "--preset", "test", "--set", "conditioner.0.name=words", "--set", "evaluator=[]"]
 RUN += ["--set", "runtime.device=cpu", "--set", "runtime.precision=fp32", "--set", "runtime.checkpoint_seconds=0"]
@@ -19,19 +19,7 @@ def test_two_processes_then_one_then_two_train_what_one_does(tmp_path):
     pytest.importorskip("scarce_text2data")
     alone, moved = tmp_path / "alone", tmp_path / "moved"
     finish(scarce(*RUN, "--out", alone))
-    log = moved / "metrics.jsonl"
-
-    def lines():
-        return log.read_text().count("\n") if log.is_file() else 0
-
-    first = scarce(*RUN, "--out", moved, processes=2)
-    wait_for(lambda: lines() >= 3)
-    kill_all(first)
-    kept = lines()
-    second = scarce("resume", moved)
-    wait_for(lambda: lines() >= kept + 2)
-    kill_all(second)
-    assert not (moved / "metrics.json").exists(), "killed too late to test anything"
+    killed_in_two_and_in_one(moved, *RUN, "--out", moved)
     said = finish(scarce("resume", moved, processes=2))
     assert "2 processes train together" in said
     assert furthest(alone, moved) < 1e-5

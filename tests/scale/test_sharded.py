@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from fitting import Stop, trained
-from helping import finish, furthest, kill_all, pair, scarce, staff, wait_for
+from helping import finish, furthest, killed_in_two_and_in_one, pair, scarce, staff
 from test_processes import RUN, logged
 
 from scarce.files import read_tensors
@@ -44,19 +44,7 @@ def test_a_run_goes_on_between_sharded_and_whole_weights(tmp_path):
     pytest.importorskip("scarce_text2data")
     alone, moved = tmp_path / "alone", tmp_path / "moved"
     finish(scarce(*RUN, "--out", alone))
-    log = moved / "metrics.jsonl"
-
-    def lines():
-        return log.read_text().count("\n") if log.is_file() else 0
-
-    first = scarce(*RUN, *SHARDED, "--out", moved, processes=2)
-    wait_for(lambda: lines() >= 3)
-    kill_all(first)
-    kept = lines()
-    second = scarce("resume", moved)
-    wait_for(lambda: lines() >= kept + 2)
-    kill_all(second)
-    assert not (moved / "metrics.json").exists(), "killed too late to test anything"
+    killed_in_two_and_in_one(moved, *RUN, *SHARDED, "--out", moved)
     finish(scarce("resume", moved, *SHARDED, processes=2))
     assert furthest(alone, moved) < 1e-5
     whole = {(line["phase"], line["step"]): line for line in logged(alone)}
