@@ -29,11 +29,11 @@ def transfer(learner: str) -> dict[str, Any]:
         run = played("shapes", arm)
         for seed in range(SEEDS):
             sets = {
-                "generator": None, "acquisition": None, "arm": [{"name": arm}], "seed": seed, "runtime.threads": 1,
+                "data.modality": "images", "data.source": "builtin:shapes", "data.labelled": "5 per class", "arm": [{"name": arm}],
+                "seed": seed, "runtime.threads": 1, "data.synthetic": [f"run:{child(run, arm, seed)}"],
                 "learner": {"name": learner, **LEARNERS[learner]}, "evaluator": [{"name": "image-accuracy"}],
-                "data.synthetic": [f"run:{child(run, arm, seed)}"], "generate.rounds": 1,
             }  # fmt: skip
-            children += cached("galot/shapes", f"galot/transfer/{learner}-{arm}-{seed}", sets).results.children
+            children += cached("galot/transfer", f"galot/transfer/{learner}-{arm}-{seed}", sets).results.children
     rows, row = summarise(children), dict[str, Any]()
     for arm in ARMS:
         for source, short in (("real", "real"), ("both", f"{arm}, with real"), ("synthetic", f"{arm} alone")):
