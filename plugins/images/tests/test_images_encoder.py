@@ -108,7 +108,7 @@ def test_pixels_are_the_vectors_of_the_codec():
 
 
 def test_what_is_no_space_is_said_in_words(tmp_path, monkeypatch):
-    with pytest.raises(PluginError, match=r"feature space '.*' is neither 'efficientnet-lite0', 'pixels' nor"):
+    with pytest.raises(PluginError, match=r"feature space '.*' is neither 'efficientnet-lite0', 'pixels', 'ink' nor"):
         encoder(str(tmp_path), 64)
     monkeypatch.setattr("scarce_images.encoder._NETWORK", "no-such-distribution")
     with pytest.raises(PluginError) as caught:

@@ -1,7 +1,8 @@
 """Feature spaces of pictures, by name: frozen, differentiable encoders [n, 3, h, w] in [-1, 1] -> [n, d].
 
 "efficientnet-lite0" is an ImageNet classifier that ships in packages (arXiv 1905.11946); "pixels" are the codec's vectors;
-any other name is a folder or hub id of an image network of transformers, which is read because a person named it.
+"ink" is what is drawn on a plain background; any other name is a folder or hub id of an image network of transformers, which is read
+because a person named it.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from scarce.errors import PluginError
 from scarce.files import packaged, read_safetensors, write_tensors
 from scarce_images.codec import ImageCodec
 from scarce_images.datasets import cache_folder
+from scarce_images.ink import INK, ink
 
 Vectors = npt.NDArray[np.float64]
 PIXELS, LITE = "pixels", "efficientnet-lite0"
@@ -88,7 +90,7 @@ class _Tower(nn.Module):
 
 @lru_cache(maxsize=2)
 def encoder(space: str, resolution: int) -> Encoder:
-    """The frozen encoder of a space other than "pixels"; PluginError when its packages or files are missing.
+    """The frozen encoder of a space other than "pixels" and "ink"; PluginError when its packages or files are missing.
 
     resolution: side in pixels that pictures are brought to, where the network leaves it open.
     """
@@ -119,7 +121,7 @@ def _tower(source: str) -> Encoder:
         mean, std, side = said["image_mean"], said["image_std"], int(network.config.image_size)
     except (OSError, ValueError, KeyError, AttributeError) as error:
         why = str(error).strip().splitlines()[0]
-        what = f"feature space '{source}' is neither '{LITE}', '{PIXELS}' nor an image network of transformers ({why})"
+        what = f"feature space '{source}' is neither '{LITE}', '{PIXELS}', '{INK}' nor an image network of transformers ({why})"
         raise PluginError(what, hint=f"ls {source}") from error
     return Encoder(_Tower(network), side, mean, std)
 
@@ -135,9 +137,11 @@ class Space:
         return f"in the space {self.name}" + (f" at {self.resolution} pixels" if self.name == LITE else "")
 
     def vectors(self, records: Any) -> Vectors:
-        """[n, d] features; pixels: the codec's vectors."""
+        """[n, d] features; pixels: the codec's vectors; ink: cuttings of what is drawn."""
         if self.name == PIXELS or len(records) == 0:
             return self.codec.vectors(records)
+        if self.name == INK:
+            return ink(self.codec.pixels(records))
         seen = _seen.setdefault(self.runtime, {})
         keys = [f"{self.name} {self.resolution} {hashlib.sha256(p.tobytes()).hexdigest()}" for p in self.codec.pixels(records)]
         if len(seen.keys() | set(keys)) > _KEPT:
