@@ -1,7 +1,7 @@
 """Samples of GALOT used again: by other classifiers (transfer), and five times in a row as what the next rounds begin with (cycles).
 
-Drawn shapes, the arms of `galot-shapes`. In a cycle the classifier begins with the pictures of the cycle before beside the real
-ones; what pictures show is read off them exactly. Runs are kept, so an interrupted benchmark continues.
+Drawn shapes, the arms of `galot-shapes`. A cycle is one round of 60 pictures, whose classifier begins with the pictures of all cycles
+before beside the real ones; what pictures show is read off them exactly. Runs are kept, so an interrupted benchmark continues.
 """
 
 from __future__ import annotations
@@ -51,18 +51,18 @@ def cycles(arm: str) -> list[dict[str, Any]]:
         before: list[str] = []
         for number in range(CYCLES):
             sets = {
-                **settings(arm), "seeds": 1, "seed": seed, "data.synthetic": before,
+                **settings(arm), "seeds": 1, "seed": seed, "data.synthetic": before, "generate.rounds": 1,
                 "evaluator": [{"name": "rounds"}, {"name": "shapes-oracle"}, {"name": "shapes-histograms"}],
             }  # fmt: skip
             run = cached("galot/shapes", f"galot/cycles/{arm}-{seed}-{number + 1}", sets)
-            before = [f"run:{run.folder}"]
+            before = [*before, f"run:{run.folder}"]
             found[number].append({(m["name"], m["source"]): float(m["value"]) for m in run.results.children[0].metrics})
-    keys = {"accuracy": ("round_accuracy", "round 3"), "labels": ("oracle_shape", "synthetic"), "diversity": ("round_diversity", "round 3")}
+    keys = {"accuracy": ("round_accuracy", "round 1"), "labels": ("oracle_shape", "synthetic"), "diversity": ("round_diversity", "round 1")}
     keys |= {f"{name} shift": (f"shown_{name}_shift", "synthetic") for name in SHOWN}
     out = []
     for number, values in enumerate(found):
         row = {short: statistics.mean(v[key] for v in values) for short, key in keys.items()}
-        spread = {"accuracy by seed": [round(v["round_accuracy", "round 3"], 3) for v in values]}
+        spread = {"accuracy by seed": [round(v["round_accuracy", "round 1"], 3) for v in values]}
         out.append({"what": f"cycle {number + 1}, {arm}", "seeds": CYCLED, **row, **spread, "ok": None})
     return out
 

@@ -47,6 +47,13 @@ def run(home, recipe, name, data="table.csv", **sets):
     return api.run(str(home / f"{recipe}.toml"), data=str(home / data), set=sets, out=home / name, quiet=True)
 
 
+def shared(found, other):
+    """Whether the samples of two runs have a row in common."""
+    frames = (pd.read_parquet(folder / "samples" / "synthetic.parquet") for folder in (found.folder, other))
+    first, second = (set(map(tuple, frame[["a", "b"]].to_numpy())) for frame in frames)
+    return bool(first & second)
+
+
 def test_a_learner_on_the_samples_of_another_run_without_a_generator(home):
     found = run(home, "learn", "learned", data__synthetic=[f"run:{home}/parent"])
     scores = {m["source"]: m["value"] for m in found.metrics if m["name"] == "accuracy"}
@@ -68,6 +75,7 @@ def test_reused_samples_stand_beside_new_ones(home):
     found = run(home, "made", "beside", data__synthetic=[f"run:{home}/parent"], **learner)
     sources = {m["source"] for m in found.metrics if m["name"] == "accuracy"}
     assert {"real", "synthetic", "both", "reused", "real+reused"} <= sources
+    assert not shared(found, home / "parent")  # the same seed, and yet not the same rows once more
 
 
 def test_learners_of_rounds_see_reused_samples(home):
@@ -77,6 +85,8 @@ def test_learners_of_rounds_see_reused_samples(home):
     first, second = (read_json(found.folder / "rounds" / "00" / "round.json") for found in (alone, beside))
     assert second["budget_before"] - first["budget_before"] == 90
     assert second["budget"] - first["budget"] == 90
+    assert not shared(beside, alone.folder)
+    assert shared(run(home, "made", "rounds-again", **sets), alone.folder)
 
 
 def test_samples_that_changed_are_noticed(home):

@@ -69,13 +69,13 @@ def test_the_area_is_that_of_trapezoids():
 
 
 def test_limits_are_said_in_words():
-    fine = {"gate": "open", "gain": 0.1, "epsilon": 0.1, "label_accuracy_before": 0.9, "label_accuracy_after": 0.89, "skipped": 0}
+    fine = {"gate": "open", "gain": 0.1, "epsilon": 0.1, "label_accuracy_before": 0.9, "label_accuracy": 0.89, "skipped": 0}
     assert limits(fine) == ""
     shut = {"gate": "closed: validation accuracy 0.300 is below chance 0.333 + 0.1"}
     assert limits(shut) == "warm-up limits it: validation accuracy 0.300 is below chance 0.333 + 0.1"
     assert limits({**fine, "search": {"epsilon": 0.0}, "epsilon": 0.0, "gain": 0.0}) == "no radius raised the score with labels kept"
     assert limits({**fine, "gain": -0.1}) == "the score did not rise on fresh samples"
-    assert limits({**fine, "label_accuracy_after": 0.5}).startswith("labels suffer: 0.50 of the samples keep their class, 0.90 before")
+    assert limits({**fine, "label_accuracy": 0.5}).startswith("labels suffer: 0.50 of the samples keep their class, 0.90 before")
     assert limits({**fine, "skipped": 3}) == "3 gradients were not finite"
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from scarce.runtime.options import RuntimeOptions
 from scarce.runtime.runtime import SharedRuntime
 from scarce_images import shapes
@@ -47,6 +48,7 @@ def test_place_size_and_faint_noise_change_little():
 
 def test_an_empty_picture_has_no_ink_and_a_space_is_named_so():
     assert (ink([np.full((8, 8, 3), 200, np.uint8)]) == -1).all()
-    space, records = Space("ink", 96, ImageCodec(size=32), SharedRuntime(seed=0, options=RuntimeOptions(threads=1))), shapes.table(3, seed=0)
+    runtime, records = SharedRuntime(seed=0, options=RuntimeOptions(threads=1)), shapes.table(3, seed=0)
+    space = Space("ink", 96, ImageCodec(size=32), runtime)
     assert np.array_equal(space.vectors(records), ink(records["image"]))
     assert str(space) == "in the space ink"

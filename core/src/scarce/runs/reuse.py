@@ -40,6 +40,17 @@ def reused(recipe: Recipe, folder: Path, dataset: Dataset, assembly: Assembly, c
     return TrainingPart(records=concat([p.records for p in parts]), target=np.concatenate([p.target for p in parts]), origin="reused")
 
 
+def after(recipe: Recipe, folder: Path) -> str:
+    """What sets the noise of this run apart from that of the runs whose samples it reuses; empty where it reuses none.
+
+    With the same noise, a run that reuses another's samples would make those once more.
+    """
+    if not recipe.data.synthetic:
+        return ""
+    known = read_json(folder / "parents.json")
+    return "/after " + " ".join(known[source]["samples"] for source in recipe.data.synthetic)
+
+
 def _record(folder: Path, source: str, parent: Path, path: Path) -> None:
     """The parent in parents.json, with the hash of its samples."""
     record_parent(folder, source, parent)

@@ -23,6 +23,7 @@ from scarce.runs.assembly import Assembly
 from scarce.runs.generating import class_counts, generate, train_counts
 from scarce.runs.generator import TrainedGenerator
 from scarce.runs.judging import as_part
+from scarce.runs.reuse import after
 from scarce.runs.scoring import Scorer
 from scarce.runs.sections import Acquisition, Recipe
 from scarce.runtime.runtime import SharedRuntime
@@ -178,7 +179,7 @@ def _made(loop: Loop, learner: Any, number: int, home: Path, fresh: bool) -> tup
         facts |= climbed
     over = section.factor if acts and section.mode == "select" else 1.0
     prompts, rows = _prompts(loop, _counts(loop, round(wanted * over)))
-    seed = loop.runtime.derive("round", number)
+    seed = loop.runtime.derive(f"round{after(loop.recipe, loop.folder)}", number)
     records = generate(loop.generator, prompts, seed=seed, shards=home / "shards", conditions=condition[rows])
     if over > 1:
         codes = _codes(loop, prompts)
@@ -255,9 +256,9 @@ def _climbed(loop: Loop, learner: Any, number: int, home: Path, start: Condition
         pooled = kept["pooled"].to(start.tokens) if "pooled" in kept else None
         return start.with_(tokens=kept["tokens"].to(start.tokens), pooled=pooled), facts
     section, scorer, seed = loop.section, _scorer(loop, learner, number), loop.runtime.derive("ascend", number)
-    most, plain = section.epsilon, _agreed(loop, start, number)
+    most, plain = section.epsilon, _plain(loop, start)
     if section.auto_epsilon:
-        search = _searched(loop, scorer, start, plain, seed, number)
+        search = _searched(loop, scorer, start, plain, seed)
         most = search.epsilon
         facts["search"] = {"plain": plain, "tried": [t.to_json() for t in search.tried], "epsilon": most}
     epsilon = most * ((number + 1) / loop.recipe.generate.rounds if section.schedule == "linear" else 1.0)
@@ -265,7 +266,6 @@ def _climbed(loop: Loop, learner: Any, number: int, home: Path, start: Condition
     facts |= {
         "epsilon": epsilon, "gain": found.gain, "moved": float(found.moved[-1].mean()), "skipped": found.skipped,
         "score_before": float(found.before.mean()), "score_after": float(found.after.mean()), "label_accuracy_before": plain,
-        "label_accuracy_after": _agreed(loop, found.condition, number) if epsilon > 0 else plain,
     }  # fmt: skip
     tensors = {"tokens": found.condition.tokens, "pooled": found.condition.pooled}
     write_tensors(path, {name: value for name, value in tensors.items() if value is not None}, facts)
@@ -285,18 +285,24 @@ def _climb(loop: Loop, scorer: Scorer, start: Condition, epsilon: float, seed: i
     return together(parts)
 
 
-def _searched(loop: Loop, scorer: Scorer, start: Condition, plain: float, seed: int, number: int) -> Search:
+def _searched(loop: Loop, scorer: Scorer, start: Condition, plain: float, seed: int) -> Search:
     def tried(epsilon: float) -> tuple[float, float]:
         found = _climb(loop, scorer, start, epsilon, seed)
-        return found.gain, _agreed(loop, found.condition, number)
+        return found.gain, _agreed(loop, found.condition)
 
     return auto_epsilon(tried, plain, loop.section)
 
 
-def _agreed(loop: Loop, condition: Condition, number: int) -> float:
-    """Share of fresh samples that the oracle gives their asked class; equal rounds, equal noise."""
+def _plain(loop: Loop, start: Condition) -> float:
+    """`_agreed` of conditions that were not moved: the same in every round, so found once."""
+    known = (facts["label_accuracy_before"] for facts in loop.facts if "label_accuracy_before" in facts)
+    return next(known, None) or _agreed(loop, start)
+
+
+def _agreed(loop: Loop, condition: Condition) -> float:
+    """Share of fresh samples that the oracle gives their asked class; always of the same noise."""
     prompts, rows = _prompts(loop, _counts(loop, max(TRIAL, FEWEST * len(loop.dataset.classes))))
-    records = generate(loop.generator, prompts, seed=loop.runtime.derive("trial", number), conditions=condition[rows])
+    records = generate(loop.generator, prompts, seed=loop.runtime.derive("trial"), conditions=condition[rows])
     return _label_accuracy(loop, prompts, records)
 
 

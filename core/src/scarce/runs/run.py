@@ -37,7 +37,7 @@ from scarce.runs.opening import parent_generator
 from scarce.runs.parents import codec_parent
 from scarce.runs.planning import make_plan
 from scarce.runs.provenance import lock, record_data, seal
-from scarce.runs.reuse import reused
+from scarce.runs.reuse import after, reused
 from scarce.runs.rounds import Loop, check_rounds, play
 from scarce.runs.sections import Recipe
 from scarce.runs.streaming import PLACE, Stream
@@ -255,7 +255,7 @@ def make_samples(
     same = not _makes_views(recipe, generator)
     codec, rows = generator.codec, viewed_rows(dataset)
     prompts = asked_prompts(dataset, recipe, assembly, codec) if same else view_prompts(dataset, recipe, assembly, own, rows)
-    seed, init = generator.runtime.derive("generate"), shots(dataset, recipe, codec, prompts) if same else None
+    seed, init = generator.runtime.derive(f"generate{after(recipe, folder)}"), shots(dataset, recipe, codec, prompts) if same else None
     records = generate(generator, prompts, seed=seed, shards=folder / "samples" / "shards", init=init)
     scope = assembly.scope if generator.scope is None else generator.scope
     scope.modality_write(WriteContext(records=records, path=folder / "samples" / "synthetic.parquet", schema=dataset.schema))

@@ -72,7 +72,7 @@ def limits(facts: Mapping[str, Any]) -> str:
         said.append("no radius raised the score with labels kept")
     if facts.get("gain", 1.0) <= 0 and facts.get("epsilon", 1.0) > 0:
         said.append("the score did not rise on fresh samples")
-    before, after = facts.get("label_accuracy_before"), facts.get("label_accuracy_after", facts.get("label_accuracy"))
+    before, after = facts.get("label_accuracy_before"), facts.get("label_accuracy")
     if before and after < KEPT * before:
         said.append(f"labels suffer: {after:.2f} of the samples keep their class, {before:.2f} before")
     if facts.get("skipped"):

@@ -127,7 +127,7 @@ class ImageAccuracy(Options):
 
 
 class Spaced(Options):
-    """What evaluators in a feature space share: its name (as in `Features`, "pixels", or "ink"), its resolution, most pictures per source."""
+    """What evaluators in a feature space share: its name (that of `Features`, "pixels", "ink"), resolution, most pictures per source."""
 
     space: str = "efficientnet-lite0"
     resolution: int = Field(96, ge=32, multiple_of=32)
