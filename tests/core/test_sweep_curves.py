@@ -42,12 +42,14 @@ def shares(seeds=6, arms=("barrier", "finetune")):
 def test_levels_that_are_all_numbers_rise_and_infinity_is_the_last():
     assert rising(["1.05", "inf", "1.0", "1.5"]) == ["1.0", "1.05", "1.5", "inf"]
     assert rising(["10", "0.1", "1"]) == ["0.1", "1", "10"]
+    assert rising(["16 per class", "1 per class", "4 per class"]) == ["1 per class", "4 per class", "16 per class"]
     assert rising(["full", "standard"]) == rising(["1", "own"]) == rising(["1"]) == []
 
 
 def test_axes_are_logarithmic_where_levels_span_orders_of_magnitude():
     assert places_of(["1.0", "1.25", "1.5", "inf"]) == ([1.0, 1.25, 1.5, 1.75], False)
     assert places_of(["0.1", "1", "10", "inf"]) == ([0.1, 1.0, 10.0, 100.0], True)
+    assert places_of(["1 per class", "4 per class", "16 per class"]) == ([1.0, 4.0, 16.0], False)
     assert places_of(["0", "1", "100"]) == ([0.0, 1.0, 100.0], False)
 
 

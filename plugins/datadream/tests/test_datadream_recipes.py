@@ -37,20 +37,17 @@ def test_shapes_from_shots_to_report(drawer, tmp_path):
     assert len(run.sample(2, where={"shape": "star"})) == 2
 
 
+OTHERS = ["all-classes", "per-class", "class-prompts", "all-weights", "lora", "zero-shot", "issynth-like", "disef-like"]
+
+
 def test_the_other_arms_of_shapes_make_their_pictures(drawer, tmp_path):
     """A branch per class, and the two that begin at the shots without any training."""
-    arms = read_toml(read_catalogue().recipe_path("datadream/shapes"))["arm"]
-    assert [arm["name"] for arm in arms] == [
-        "all-classes",
-        "per-class",
-        "class-prompts",
-        "all-weights",
-        "lora",
-        "zero-shot",
-        "issynth-like",
-        "disef-like",
-    ]
-    chosen = [arms[1], arms[6], arms[7]]
+    recipe = read_toml(read_catalogue().recipe_path("datadream/shapes"))
+    arms = {arm["name"]: arm for arm in recipe["preset"]["compare"]["arm"]}
+    assert list(arms) == OTHERS
+    assert [arm["name"] for arm in recipe["arm"]] == ["all-classes", "zero-shot", "issynth-like"]
+    assert all(arms[arm["name"]] == arm for arm in recipe["arm"])
+    chosen = [arms[name] for name in ("per-class", "issynth-like", "disef-like")]
     sets = {"generator.from": f"run:{drawer.folder}", "arm": chosen, "learner": None, "evaluator": [], "generate.count": 24}
     run = api.run("datadream/shapes", preset="test", set=sets, out=tmp_path / "run", quiet=True)
     children = {child.arm: child for child in run.results.children}

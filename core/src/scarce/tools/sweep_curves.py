@@ -35,21 +35,22 @@ class Curve(Frozen):
 
 
 def rising(levels: Sequence[str]) -> list[str]:
-    """The levels from smallest to largest ("inf" last); none unless there are two or more and all are numbers."""
-    values = {level: _number(level) for level in levels}
+    """The levels from smallest to largest ("inf" last); none unless there are two or more and all are numbers, or "N per class"."""
+    values = {level: number_in(level) for level in levels}
     return [] if len(values) < 2 or any(map(math.isnan, values.values())) else sorted(values, key=lambda level: values[level])
 
 
-def _number(text: str) -> float:
+def number_in(level: str) -> float:
+    """The number that a level is, or that "N per class" begins with; NaN for any other."""
     try:
-        return float(text)
+        return float(level.removesuffix("per class"))
     except ValueError:
         return math.nan
 
 
 def places_of(levels: Sequence[str]) -> tuple[list[float], bool]:
     """Where rising levels stand on an axis, and whether it is logarithmic; an infinite one stands a step beyond the last finite one."""
-    values = [float(level) for level in levels]
+    values = [number_in(level) for level in levels]
     finite = [v for v in values if math.isfinite(v)]
     log = len(finite) > 1 and finite[0] > 0 and finite[-1] / finite[0] >= WIDE
     step = finite[-1] - finite[-2] if len(finite) > 1 else 1.0
