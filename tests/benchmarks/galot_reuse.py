@@ -14,7 +14,7 @@ from galot import SEEDS, child, played, settings
 
 from scarce.report.statistics import Child, find, paired, summarise
 
-ARMS, CYCLES, CYCLED = ("random", "margin"), 5, 3
+ARMS, CYCLES, CYCLED = ("random", "margin"), 5, 1
 LEARNERS: dict[str, dict[str, Any]] = {
     "resnet": {"width": 8, "steps": 150}, "vit": {"width": 48, "heads": 4, "layers": 2, "steps": 300},
     "mobilenet": {"width": 0.35, "steps": 150}, "features": {"steps": 100},

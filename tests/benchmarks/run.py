@@ -10,7 +10,7 @@ compositions of actions never trained on), text_step (what a text adds to a trai
 learning beside random generation, and what an ascent step costs), galot-shapes (the same on drawn pictures), galot-reuse (their
 samples under other classifiers and in cycles), tiny-t2i (what the
 packaged generator of emoji can do), datadream (shapes of four unseen styles), datadream-emoji
-(emoji of an unseen style), lora_step (adapters of a pipeline beside plain
+(emoji of an unseen style), datadream-sweep (shots, and pictures per class), lora_step (adapters of a pipeline beside plain
 peft), lugpi (students of generated pictures beside baseline and controls on reviews), lugpi-sweep (their weights,
 the quality of views, gates and generators), sharding (memory and steps of two processes with whole and with sharded weights).
 """
@@ -35,6 +35,7 @@ GROUPS: dict[str, tuple[str, dict[str, Any]]] = {
     "molecules": ("molecules", {}), "molecules-curve": ("molecules", {"of_steps": True}), "egnn_step": ("egnn_step", {}),
     "motion": ("motion", {}), "text2data": ("text2data", {}), "text2data-sweep": ("text2data_sweep", {}), "text_step": ("text_step", {}),
     "datadream": ("datadream", {}), "datadream-emoji": ("datadream", {"data": "emoji"}),
+    "datadream-sweep": ("datadream_sweep", {}),
     "tiny-t2i": ("tiny_t2i", {}), "lora_step": ("lora_step", {}), "galot": ("galot", {}),
     "lugpi": ("lugpi", {}), "lugpi-sweep": ("lugpi_sweep", {}), "galot-shapes": ("galot", {"data": "shapes"}),
     "galot-reuse": ("galot_reuse", {}), "sharding": ("sharding", {}),

@@ -98,8 +98,23 @@ def test_what_cannot_be_is_said_before_training(toys, tmp_path, wrong, error, sa
 def test_a_peft_folder_is_where_it_begins(toys, tmp_path):
     run(toys, tmp_path / "first", {"name": "lora", "rank": 1})
     folder = tmp_path / "first" / "model" / "adapters" / "train" / "strategy.0-backbone"
-    run(toys, tmp_path / "second", {"name": "lora", "rank": 1, "source": f"path:{folder}"}, train={"steps": 1, "batch": 4, "rate": 1e-9})
+    run(toys, tmp_path / "second", {"name": "lora", "rank": 1, "source": f"path:{folder}"}, train={"steps": 0, "batch": 4})
     weights = [
         read_tensors(f / "adapter_model.safetensors")[0] for f in (folder, tmp_path / "second/model/adapters/train/strategy.0-backbone")
     ]
-    assert all(torch.allclose(weights[0][n], weights[1][n], atol=1e-6) for n in weights[0])
+    assert all(torch.equal(weights[0][n], weights[1][n]) for n in weights[0])
+
+
+def test_no_step_at_all_leaves_what_it_begins_with_and_is_a_whole_run(toys, tmp_path):
+    run(toys, tmp_path / "first", {"name": "lora", "rank": 1})
+    folder = tmp_path / "first" / "model" / "adapters" / "train" / "strategy.0-backbone"
+    out = run(toys, tmp_path / "used", {"name": "lora", "source": f"path:{folder}"}, train={"steps": 0})
+    facts = read_json(tmp_path / "used" / "model" / "phases" / "train.json")
+    assert (facts["steps"], facts["losses"], facts["events"]) == (0, {}, [])
+    assert out["cost"]["train_seconds"] >= 0
+    assert (tmp_path / "used" / "report.html").is_file()
+    made = draws(tmp_path / "used", toys)[1]
+    assert torch.equal(made, draws(tmp_path / "used", toys)[1])
+    assert torch.isfinite(made).all()
+    run(toys, tmp_path / "plain", train={"steps": 0})
+    assert not torch.equal(made, draws(tmp_path / "plain", toys)[1])  # the adapter acts

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
 from scarce.contract import Condition
 from scarce.errors import RunError
@@ -52,6 +53,23 @@ def test_a_linear_score_is_climbed_straight_to_the_edge(pooled):
     assert (found.scores.diff(dim=0)[:5] > 0).all()  # five steps of a fifth of the radius
     if pooled:
         assert torch.equal(found.condition.pooled, start.pooled)
+
+
+def test_a_random_direction_leads_nowhere_that_no_network_reads():
+    """Padding stays where it is, and what is said to have moved is what the tokens that are read moved: a walk of ten fifths."""
+    start = condition(pooled=False)
+    found = ascend(Straight(), start, rise, Acquisition(name="x", direction="random"), epsilon=0.1, seed=3)
+    moved, first = ((c - d)[:, :2].flatten(1).norm(dim=1) for c, d in ((found.condition.tokens, start.tokens), (start.tokens, 0)))
+    assert torch.equal(found.condition.tokens[:, 2], start.tokens[:, 2])
+    assert found.moved[-1].tolist() == pytest.approx((moved / first).tolist(), rel=1e-4)
+    assert found.moved[1].tolist() == pytest.approx([0.02] * 4, rel=1e-4)
+    assert (found.moved[-1] > 0.03).all()
+
+
+@pytest.mark.parametrize("grid", [(), (0.0, 0.1), (-0.1,), (float("nan"),)])
+def test_a_search_without_radii_is_refused(grid):
+    with pytest.raises(ValidationError, match="grid"):
+        Acquisition(name="x", grid=grid)
 
 
 def test_noise_is_common_unless_asked_to_be_fresh():

@@ -28,6 +28,9 @@ def test_plan_says_time_memory_and_disk(capsys):
     for words in ("time: training ", "(rough, from arithmetic; --calibrate measures)", "memory: about ", "disk: about ", " free"):
         assert words in said
     assert "(measured here)" in planned(capsys, "--calibrate")
+    for more in ((), ("--calibrate",)):  # nothing to train takes no time
+        found = json.loads(planned(capsys, "--json", "--set", "train.steps=0", *more))["estimate"]
+        assert 0 <= found["train_seconds"] < 1
 
 
 def test_a_calibration_foretells_what_the_run_takes(capsys, tmp_path):

@@ -31,7 +31,7 @@ def test_set_reads_toml_values_appends_to_lists_and_reaches_options():
     ("sets", "said"),
     [
         (["train.stepz=3"], "train.stepz: unknown option (did you mean 'steps'?)"),
-        (["train.steps=0"], "train.steps: must be ≥ 1"),
+        (["train.steps=-1"], "train.steps: must be ≥ 0"),
         (["trian.steps=3"], "trian: unknown option (did you mean 'train'?)"),
         (["evaluator.5.name=x"], "'5' is not an item"),
         (["seeds"], "expected KEY=VALUE"),
@@ -117,6 +117,19 @@ def test_labels_are_hidden_on_training_rows_only():
     for bad in ("many", 0.0, 1.5):
         with pytest.raises(RecipeError, match=r"data\.labelled"):
             hide_labels(data, bad, 0)
+
+
+def test_classes_with_fewer_labels_than_asked_for_are_said():
+    data = split(dataset(), 0)
+    counts = np.bincount(data.codes()[data.rows("train")])
+    assert hide_labels(data, f"{counts.min()} per class", 0).notes == data.notes
+    a, b = counts.tolist()
+    assert b < a
+    note = f"class 'b' has {b} labelled records, {a} were asked for"
+    assert hide_labels(data, f"{a} per class", 0).notes == (*data.notes, note)
+    out = hide_labels(data, "500 per class", 0)
+    assert out.notes[-1] == f"class 'a' has {a}, class 'b' has {b} labelled records, 500 were asked for"
+    assert out.labelled[data.rows("train")].all()
 
 
 def test_plan_lineage_and_leaves():

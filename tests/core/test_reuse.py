@@ -98,6 +98,21 @@ def test_samples_that_changed_are_noticed(home):
         api.resume(found.folder, judge_again=True)
 
 
+def test_one_of_several_arms_or_seeds_must_be_named(home):
+    arms = [{"name": "short"}, {"name": "long", "train.steps": 6}]
+    run(home, "made", "many", arm=arms, seeds=2, train__steps=5, generate__count=9)
+    with pytest.raises(RunError, match="many holds 4 runs, one for each arm and seed") as error:
+        run(home, "learn", "of-many", data__synthetic=[f"run:{home}/many"])
+    there = [f"run:{home}/many/arms/{arm}/{seed}" for arm in ("long", "short") for seed in (0, 1)]
+    assert all(name in error.value.message for name in there)
+    assert f"""'data.synthetic=["{there[0]}"]'""" in error.value.hint
+    found = run(home, "learn", "of-one", data__synthetic=[there[3]])
+    assert read_json(found.folder / "parents.json")[there[3]]["samples"]
+    assert found.results.children[0].counts["synthetic"] == 9
+    run(home, "made", "only", arm=arms[:1], train__steps=5, generate__count=8)
+    assert run(home, "learn", "of-only", data__synthetic=[f"run:{home}/only"]).results.children[0].counts["synthetic"] == 8
+
+
 def test_what_cannot_be_reused_is_said(home):
     with pytest.raises(RunError, match="not a run folder"):
         run(home, "learn", "x1", data__synthetic=["run:nowhere"])

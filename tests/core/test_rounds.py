@@ -6,11 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import tomli_w
+import torch
 
 from scarce.catalogue import read_catalogue
+from scarce.contract import Condition, Dataset, Predictions
+from scarce.contract.plan import Plan
 from scarce.errors import CapabilityError, DataError, RecipeError
 from scarce.files import read_json
-from scarce.runs import api
+from scarce.runs import api, rounds
 from scarce.runs.assembly import check_recipe
 from scarce.runs.recipe import resolve
 
@@ -81,7 +84,6 @@ def test_each_round_has_its_folder_and_its_budget(ascended):
 
 def test_an_interrupted_run_goes_on_to_the_same_bytes(ascended, home, monkeypatch):
     """Killed after the embeddings of the second round were moved, before anything was made of them."""
-    from scarce.runs import rounds
 
     def killed(loop, learner, number, folder, start, whole=rounds._climbed):
         out = whole(loop, learner, number, folder, start)
@@ -101,19 +103,28 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(ascended, home, monkeypatc
 
 
 def test_a_radius_of_nothing_is_generation_at_random(home):
+    """Whether a radius is searched for otherwise or not: that of the arm `random` is nothing."""
     still = run(home, "still", acquisition__epsilon=0, generate__rounds=1)
-    assert facts(still)[0]["gain"] == 0
+    arm = run(home, "arm", acquisition__epsilon=0, acquisition__auto_epsilon=True, acquisition__grid=[0.2], generate__rounds=1)
     two = run(home, "two", acquisition=None)
-    frames = [pd.read_parquet(r.folder / "rounds/00/synthetic.parquet") for r in (still, two)]
-    pd.testing.assert_frame_equal(*frames)
+    for said in (facts(still)[0], facts(arm)[0]):
+        assert (said["gain"], said["epsilon"], said["moved"]) == (0, 0, 0)
+        assert "search" not in said
+    first, *others = (pd.read_parquet(r.folder / "rounds/00/synthetic.parquet") for r in (still, arm, two))
+    for other in others:
+        pd.testing.assert_frame_equal(first, other)
 
 
 def test_a_search_writes_what_it_tried(home):
-    found = run(home, "searched", acquisition__auto_epsilon=True, acquisition__grid=[0.05, 3.0], generate__rounds=1)
-    search = facts(found)[0]["search"]
-    assert [t["epsilon"] for t in search["tried"]] in ([0.05], [0.05, 3.0])
-    assert facts(found)[0]["epsilon"] == search["epsilon"]
-    assert search["epsilon"] < 3
+    """What it finds is the radius of the round, whatever the schedule makes of `epsilon`."""
+    found = run(home, "searched", acquisition__auto_epsilon=True, acquisition__grid=[0.05, 3.0])
+    for said in facts(found):
+        search = said["search"]
+        assert [t["epsilon"] for t in search["tried"]] in ([0.05], [0.05, 3.0])
+        assert said["epsilon"] == search["epsilon"]
+        assert search["epsilon"] < 3
+        assert (said["grad_calls"], said["calls"]) == (4, 4)
+    assert facts(found)[0]["epsilon"] == 0.05
     text = found.report.read_text(encoding="utf-8")
     assert "Gain and label accuracy" in text
     assert "Accuracy against budget" in text
@@ -166,6 +177,70 @@ def test_without_two_classes_there_is_nobody_to_ask(home):
     assert said[1]["accuracy_before"] is not None
 
 
+def test_without_one_label_the_first_round_is_made_at_random_and_taught_from(home):
+    found = run(home, "bare", data__labelled=0)
+    said, values = facts(found), {(m["name"], m["source"]): m["value"] for m in found.metrics}
+    assert said[0]["gate"] == "closed: no learner yet"
+    assert [f["budget"] for f in said] == [24, 48]
+    assert [f["diversity"] for f in said] == [None, None]
+    assert found.results.children[0].counts["labelled"] == 0
+    assert [m["error"] for m in found.metrics if m["error"]] == []
+    assert 0 <= values["accuracy", "synthetic"] <= 1
+    assert not {"real", "both"} & {source for _, source in values}
+
+
+def test_the_diversity_of_unmoved_samples_is_kept_beside_that_of_the_round(ascended):
+    said, values = facts(ascended), {(m["name"], m["source"]): m["value"] for m in ascended.metrics}
+    assert said[0]["diversity_before"] == said[1]["diversity_before"]
+    assert 0.2 < said[0]["diversity_before"] < 3
+    for i, facts_ in enumerate(said, 1):
+        assert values["round_diversity_before", f"round {i}"] == facts_["diversity_before"]
+        assert values["round_diversity", f"round {i}"] == facts_["diversity"] != facts_["diversity_before"]
+
+
+class Always:
+    """A learner that knows one class, or every second record's."""
+
+    def __init__(self, *classes):
+        self.classes = classes
+
+    def predict(self, records):
+        return Predictions(values=np.resize(np.array(self.classes, dtype=object), len(records)))
+
+
+class Letters:
+    """A generator that hears how often a prompt has the letter e, and nothing else."""
+
+    plan = Plan(phases=())
+
+    def encode_condition(self, prompts):
+        return Condition(torch.tensor([[[1.0, p.text.count("e")]] for p in prompts]), torch.ones(len(prompts), 1, dtype=torch.bool))
+
+
+def loop(classes, target, split, **sets):
+    """A loop over n numbers with nothing but what is said here."""
+    n, target = len(target), np.array(target, dtype=object)
+    dataset = Dataset(
+        name="n", ids=np.arange(n).astype(str), records=np.zeros((n, 1)), task="classification", target_name="c", target=target,
+        classes=classes, labelled=np.ones(n, dtype=bool), split=np.array(split), groups=np.arange(n).astype(str),
+    )  # fmt: skip
+    recipe = resolve(RECIPE, overrides=list(sets.items()))
+    return rounds.Loop(recipe, None, dataset, None, Letters(), None, None)
+
+
+def test_the_gate_counts_every_class_alike():
+    """Nine of ten validation records are of one class: naming it always is right in .9 of them, and in half of the classes."""
+    asked = {"acquisition.warmup": 0.1}
+    mine = loop(("a", "b"), ["b", "a"] + ["a"] * 9 + ["b"], ["train"] * 2 + ["validation"] * 10, **asked)
+    closed = "closed: validation accuracy 0.500 (mean over classes) is below chance 0.500 + 0.1"
+    assert rounds._gate(mine, Always("a")) == closed
+    assert rounds._gate(mine, Always(*"aaaaaaaaab")) == "open"
+    assert rounds._gate(mine, None) == "closed: no learner yet"
+    unknown = "closed: no validation record has a known class to judge the learner by"
+    assert rounds._gate(loop(("a", "b"), list("abab"), ["train"] * 4, **asked), Always("a")) == unknown
+    assert rounds._gate(loop(("a", "b"), ["a", "b", None], ["train"] * 2 + ["validation"], **asked), Always("a")) == unknown
+
+
 def test_what_no_gradient_passes_is_refused_with_what_would_pass_it():
     catalogue = read_catalogue()
 
@@ -213,3 +288,18 @@ def test_another_score_keeps_how_it_is_used():
 def test_classes_that_the_generator_cannot_tell_apart_are_named(home):
     with pytest.raises(DataError, match=r"class '.*' tells the generator the same as that of class"):
         run(home, "words", conditioner=[{"name": "words", "max_words": 1}], train__steps=1)
+    alone = r"the prompt 'a .*' of class '.*' tells the generator no more than the template alone"
+    with pytest.raises(DataError, match=alone) as error:
+        run(home, "cut", conditioner=[{"name": "words", "max_length": 1}], generate__prompt="a {}")
+    assert "rename the classes" in error.value.hint
+    assert not any((home / name / "phases").exists() for name in ("words", "cut"))
+
+
+def test_a_class_that_adds_nothing_to_the_template_is_named():
+    """One such class is unlike every other, and says nothing all the same."""
+    split = ["train"] * 3
+    assert len(rounds._starts(loop(("be", "bee", "eerie"), ["be", "bee", "eerie"], split, **{"generate.prompt": "a {}"}))) == 3
+    with pytest.raises(DataError, match="'a !' of class '!' tells the generator no more than the template alone"):
+        rounds._starts(loop(("!", "be", "bee"), ["!", "be", "bee"], split, **{"generate.prompt": "a {}"}))
+    with pytest.raises(DataError, match="class 'he' tells the generator the same as that of class 'be'"):
+        rounds._starts(loop(("be", "bee", "he"), ["be", "bee", "he"], split, **{"generate.prompt": "a {}"}))

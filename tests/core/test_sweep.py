@@ -161,7 +161,7 @@ def test_a_run_of_a_recipe_with_a_sweep_is_its_default_point(recipe):
         ({"over": {"train.stepz": [1, 2]}}, "train.stepz: unknown option (did you mean 'steps'?)"),
         ({"over": {"backbone.widht": [1, 2]}}, "backbone.widht: unknown option (did you mean 'width'?)"),
         ({"over": {"evaluator.4.rows": [1, 2]}}, "evaluator.4.rows: '4' is not an item"),
-        ({"over": {"train.steps": [10, 0]}}, "train.steps: must be ≥ 1"),
+        ({"over": {"train.steps": [10, -1]}}, "train.steps: must be ≥ 0"),
         ({"over": {"train.steps": [1, "1"]}}, "two values read alike"),
         ({}, "nothing to vary"),
         ({"over": {"train.steps": [1, 2]}, "set": {"train.steps": 3}}, "factor 'train.steps' of the sweep sets it too"),

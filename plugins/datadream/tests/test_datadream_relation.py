@@ -1,11 +1,13 @@
-"""Distance against accuracy over runs: known correlations, what is left out, intervals that cover, and the figure."""
+"""Distance against accuracy over runs: known correlations, what is left out, and intervals that cover."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from scarce.cli import app
 from scarce.errors import RunError
 from scarce.files import write_json
-from scarce_datadream.relation import Point, correlation, main, points_of, relation, relation_figure
+from scarce_datadream.relation import Point, correlation, main, points_of, relation
 
 
 def points(n, rho, seed, seeds=5):
@@ -48,10 +50,12 @@ def test_run_folders_are_read_and_printed(tmp_path, capsys):
     read = points_of([tmp_path / "run"], "frechet_distance", "accuracy", "synthetic")
     assert [(p.seed, p.distance) for p in read] == [(i, 1.0 + i) for i in range(5)]
     assert points_of([tmp_path / "run"], "kernel_distance", "accuracy", "synthetic") == []
-    main([str(tmp_path / "run")])
+    assert app.main(["relation", str(tmp_path / "run"), "--out", str(tmp_path / "points.csv")]) == 0
     shown = capsys.readouterr().out
     assert "frechet_distance and accuracy of synthetic, 5 points: pearson -1.00" in shown
     assert "kernel" not in shown
-    figure = relation_figure(read)
-    assert [t["name"] for t in figure.traces] == ["a"]
-    assert "spearman -1.00" in figure.caption
+    points = pd.read_csv(tmp_path / "points.csv")
+    assert len(points) == 10
+    assert list(points[points["accuracy of"] == "both"]["accuracy"]) == pytest.approx([0.9, 0.8, 0.7, 0.6, 0.5])
+    with pytest.raises(RunError, match=r"no frechet_distance or kernel_distance beside auroc in 4 arms and seeds"):
+        main([str(tmp_path / "run"), "--accuracy", "auroc"])

@@ -1,6 +1,8 @@
 """Sheets for a person: written blind, read back with an interval, for tables, pictures and series."""
 
 import base64
+import html
+import re
 
 import numpy as np
 import pandas as pd
@@ -9,6 +11,7 @@ from scipy.stats import binomtest
 
 from scarce.cli.app import main
 from scarce.files import write_json
+from scarce_galot.sheet import page
 
 PNG = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGNgYGAAAAAEAAH2FzhVAAAAAElFTkSuQmCC")
 
@@ -81,6 +84,30 @@ def test_pictures_and_series_are_drawn(tmp_path):
         folder = finished(tmp_path / name, records, sorted(set(records["y"])))
         assert main(["annotate", str(folder), "--out", str(tmp_path / f"{name}-out")]) == 0
         assert (tmp_path / f"{name}-out" / "sheet.html").read_text().count(mark) == (3 if name == "p" else 6)
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_is_no_series_is_shown_as_text(tmp_path):
+    odd = {
+        "flat": [0.0, 1.0, 2.0], "cube": np.zeros((2, 3, 4)).tolist(), "words": ["left", "<b>right</b>"], "digits": ["1", "2"],
+        "ragged": [[1.0], [1.0, 2.0]], "gone": [float("nan")] * 3, "holes": [1.0, float("nan"), 3.0], "none": [],
+        "long": [f"w{i}" for i in range(99)], "empty": [[], []], "flags": [True, False, True], "endless": [1.0, float("inf"), 2.0],
+    }  # fmt: skip
+    records = pd.DataFrame({name: [value] * 2 for name, value in odd.items()} | {"text": ["a " * 300] * 2, "y": ["up", "down"]})
+    folder = finished(tmp_path / "odd", records, ["down", "up"])
+    assert main(["annotate", str(folder), "-n", "1", "--out", str(tmp_path / "out")]) == 0
+    sheet = (tmp_path / "out" / "sheet.html").read_text()
+    cells = dict(re.findall(r"<tr><td>(.*?)</td><td>(.*?)</td></tr>", sheet))
+    drawn = re.findall(r'<polyline points="(.*?)"', sheet)
+    assert set(cells) == {"cube", "words", "digits", "ragged", "gone", "none", "long", "empty", "text"}
+    assert [len(points.split()) for points in drawn] == [3, 2, 3, 2]  # flat, holes, flags, endless
+    assert drawn[1] == "0.0,160.0 160.0,0.0"
+    assert cells["gone"] == "no values"
+    assert page(pd.DataFrame({"s": [np.full((3, 2), np.nan)]}), [0], ["a"], "y", "?").count("no values") == 1
+    assert cells["words"] == "[&#x27;left&#x27; &#x27;&lt;b&gt;right&lt;/b&gt;&#x27;]"
+    assert cells["long"].endswith("…")
+    assert len(html.unescape(cells["long"])) == 121
+    assert cells["text"] == "a " * 300  # what there is to read is not cut
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Feature spaces: the pretrained one from packages, any CLIP or ViT folder, pixels, and what a missing one says."""
 
+import huggingface_hub
 import numpy as np
 import pandas as pd
 import pytest
@@ -83,6 +84,7 @@ def test_a_folder_of_transformers_is_a_space(kind, tmp_path):
     write_json(tmp_path / "preprocessor_config.json", {"image_mean": [0.5, 0.4, 0.3], "image_std": [0.2, 0.3, 0.4]})
     records, codec = noise(3, 24), ImageCodec(size=24)
     found = Space(str(tmp_path), 64, codec, runtime()).vectors(records)
+    assert np.array_equal(Space(f"path:{tmp_path}", 64, codec, runtime()).vectors(records), found)
     ready = (codec.encode(records).num + 1) / 2 - torch.tensor([0.5, 0.4, 0.3]).view(1, 3, 1, 1)
     with torch.no_grad():
         out = model(pixel_values=ready / torch.tensor([0.2, 0.3, 0.4]).view(1, 3, 1, 1))
@@ -108,8 +110,42 @@ def test_pixels_are_the_vectors_of_the_codec():
 
 
 def test_what_is_no_space_is_said_in_words(tmp_path, monkeypatch):
-    with pytest.raises(PluginError, match=r"feature space '.*' is neither 'efficientnet-lite0', 'pixels', 'ink' nor"):
+    with pytest.raises(PluginError, match=r"feature space '.*' is neither 'efficientnet-lite0', 'pixels', 'ink' nor") as caught:
         encoder(str(tmp_path), 64)
+    assert caught.value.hint == f"ls {tmp_path}"
+    with pytest.raises(PluginError, match=r"it has no config\.json"):
+        encoder(f"path:{tmp_path}", 64)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    for name in ("hub:some/network", "some/network"):
+        with pytest.raises(PluginError, match=f"feature space '{name}' is neither") as caught:
+            encoder(name, 64)
+        assert "hf download some/network" in caught.value.hint
+
+
+def test_what_the_hubs_cache_holds_is_a_space(tmp_path, monkeypatch):
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    home = tmp_path / "models--some--vit"
+    folder = home / "snapshots" / "0123456789abcdef0123456789abcdef01234567"
+    shape = {
+        "hidden_size": 16,
+        "intermediate_size": 32,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "image_size": 24,
+        "patch_size": 8,
+    }
+    ViTModel(ViTConfig(**shape)).eval().save_pretrained(folder)
+    write_json(folder / "preprocessor_config.json", {"image_mean": [0.5] * 3, "image_std": [0.5] * 3})
+    (home / "refs").mkdir()
+    (home / "refs" / "main").write_text(folder.name)
+    records, codec = noise(2, 24), ImageCodec(size=24)
+    found = Space("hub:some/vit", 64, codec, runtime()).vectors(records)
+    assert np.array_equal(found, Space(f"path:{folder}", 64, codec, runtime()).vectors(records))
+
+
+def test_a_space_of_a_package_that_is_not_there_says_what_to_install(monkeypatch):
     monkeypatch.setattr("scarce_images.encoder._NETWORK", "no-such-distribution")
     with pytest.raises(PluginError) as caught:
         encoder("efficientnet-lite0", 96)

@@ -1,5 +1,9 @@
 """Learners on handwritten digits: what they learn, weights, gradients through their preprocessing, features and passes."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -69,6 +73,38 @@ def fitted(request, two):
     made = built(request.param, two)
     made.fit([part(two)])
     return made
+
+
+NARROW = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from test_images_learner import built, dataset, digits, part
+data = dataset(digits(90, labels=(0, 1)))
+for width in (2, 4, 7):
+    made = built("resnet", data, width=width, blocks=(1, 1, 1), steps=6)
+    made.fit([part(data)])
+    made.predict(data.records.drop(columns="digit"))
+    pictures = made.pictures(data.records).requires_grad_()
+    made.embed(pictures).sum().backward()
+    made.logits(pictures.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)).sum().backward()
+"""
+
+
+def test_narrow_residual_networks_do_not_crash():
+    """In a process of their own: with channels last, training these widths on AVX2 overwrites memory."""
+    asked = [sys.executable, "-c", NARROW, str(Path(__file__).parent)]
+    done = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+
+
+def last(made):
+    """Whether the weights [o, i, h, w] have channels last, by the strides of those with h, w and i above 1."""
+    weights = [m.weight for m in made.network.modules() if isinstance(m, torch.nn.Conv2d) and min(m.weight.shape[1:]) > 1]
+    return {w.is_contiguous(memory_format=torch.channels_last) and not w.is_contiguous() for w in weights}
+
+
+def test_networks_have_channels_last(fitted):
+    assert last(fitted) == {True}
 
 
 def test_a_residual_network_learns_ten_digits():

@@ -223,6 +223,22 @@ def test_few_broken_files_are_named_and_left_out_and_many_stop(tmp_path):
     assert len(load(tmp_path, size=8, max_broken=0.5)) == 20
 
 
+def test_where_no_picture_can_be_read_the_hint_is_by_why(tmp_path):
+    for c in ("cat", "dog"):
+        put(tmp_path / "folder" / c / "0.png", b"nonsense")
+    table = tmp_path / "table.csv"
+    pd.DataFrame({"file_name": ["a.png", "b.png"], "label": ["cat", "dog"]}).to_csv(table, index=False)
+    folder(tmp_path / "large")
+    for path, options, hint in (
+        (tmp_path / "folder", {}, "open one of them in another program, and save it again; what is read are PNG, JPEG"),
+        (table, {}, "paths are relative to the table"),
+        (tmp_path / "large", {"max_pixels": 100}, "--set data.options.max_pixels=NUMBER"),
+    ):
+        with pytest.raises(DataError, match="pictures can't be read") as error:
+            load(path, size=8, **options)
+        assert error.value.hint.startswith(hint)
+
+
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet", "tsv"])
 def test_tables_of_paths(tmp_path, suffix):
     folder(tmp_path / "pictures")

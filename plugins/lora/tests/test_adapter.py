@@ -139,7 +139,7 @@ def test_what_we_write_peft_reads_and_what_peft_writes_we_read(tmp_path):
     theirs = peft.PeftModel.from_pretrained(network(), str(tmp_path / "ours"))
     assert torch.allclose(theirs(X), on, atol=1e-6)
     theirs.save_pretrained(str(tmp_path / "theirs"))
-    found = read_source(tmp_path / "theirs", [])
+    found = read_source(tmp_path / "theirs", linear_layers(network()))
     assert (found.rank, found.alpha) == (4, 8.0)
     again = network()
     second = adapted(again)

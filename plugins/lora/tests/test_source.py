@@ -55,6 +55,36 @@ def test_what_does_not_fit_is_said(tmp_path):
     save_file(tensors(), tmp_path / "a.safetensors")
     with pytest.raises(RunError, match=r"nothing for these layers; it holds text_encoder"):
         read_source(tmp_path / "a.safetensors", ["body.0"])
-    save_file({**tensors(2, ["unet.mid.to_q"]), **tensors(3, ["unet.mid.to_k"])}, tmp_path / "b.safetensors")
-    with pytest.raises(RunError, match=r"ranks \[2, 3\]"):
-        read_source(tmp_path / "b.safetensors", LAYERS)
+    given = tensors()
+    save_file({**given, "unet.mid.to_q.lora_magnitude_vector": torch.ones(4)}, tmp_path / "dora.safetensors")
+    with pytest.raises(RunError, match=r"layer unet\.mid\.to_q has lora_magnitude_vector"):
+        read_source(tmp_path / "dora.safetensors", LAYERS)
+    given.pop("unet.mid.to_q.lora_A.weight")
+    save_file(given, tmp_path / "half.safetensors")
+    with pytest.raises(RunError, match=r"layer unet\.mid\.to_q lacks one of A and B"):
+        read_source(tmp_path / "half.safetensors", LAYERS)
+
+
+def test_layers_of_several_ranks_and_scales_become_one_rank(tmp_path):
+    given = {**tensors(2, ["unet.mid.to_q"]), **tensors(3, ["unet.mid.to_k"])}
+    facts = {"unet.lora_alpha": 6, "unet.use_rslora": True, "unet.alpha_pattern": {"mid.to_k": 1}}
+    save_file(given, tmp_path / "b.safetensors", {"lora_adapter_metadata": json.dumps(facts)})
+    found = read_source(tmp_path / "b.safetensors", LAYERS)
+    assert (found.rank, found.alpha) == (3, 3.0)
+    for layer, scale in (("unet.mid.to_q", 6 / 2**0.5), ("unet.mid.to_k", 1 / 3**0.5)):
+        plain = given[f"{layer}.lora_B.weight"] @ given[f"{layer}.lora_A.weight"]
+        assert torch.allclose(update(found, layer), scale * plain, atol=1e-5)
+    save_file(given, tmp_path / "c.safetensors", {"lora_adapter_metadata": json.dumps({**facts, "unet.use_dora": True})})
+    with pytest.raises(RunError, match="use_dora = True"):
+        read_source(tmp_path / "c.safetensors", LAYERS)
+
+
+@pytest.mark.parametrize("name", ["pytorch_lora_weights.bin", "style.pt", "adapter_model.bin"])
+def test_pickles_are_refused_by_name_in_folders_too(tmp_path, name):
+    torch.save(tensors(), tmp_path / name)
+    if name.startswith("adapter"):
+        (tmp_path / "adapter_config.json").write_text('{"peft_type": "LORA"}')
+    for path in [tmp_path / name, tmp_path] if "_" in name else [tmp_path / name]:
+        with pytest.raises(RunError, match=rf"{name} is a pickle, which can run anything when it is read") as error:
+            read_source(path, LAYERS)
+        assert "write it as safetensors once" in error.value.hint

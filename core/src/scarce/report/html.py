@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from scarce.contract.results import Figure
+from scarce.report.budgets import budget_figures
 from scarce.report.page import fill
 from scarce.report.results import Results, shown, side
 from scarce.report.statistics import MAIN_METRIC, SOURCES, Comparison, label, paired, summarise
@@ -21,7 +22,8 @@ _COLOURS = {"real": "#2f6fb0", "synthetic": "#d9622b", "both": "#8d6bb8"}
 
 def render(results: Results) -> str:
     """The HTML of the report; whatever came from the data is escaped."""
-    drawn = [f for f in (_bars(results), curve_figure(results.children, results.task), *results.figures) if f]
+    own = (_bars(results), curve_figure(results.children, results.task), *budget_figures(results.children))
+    drawn = [f for f in (*own, *results.figures) if f]
     figures = [f.with_(section=f.section if f.section in TITLES else "more") for f in drawn]
     cards = (("Data", results.data_card), ("Cost", results.cost), ("Provenance", results.provenance))
     return fill(

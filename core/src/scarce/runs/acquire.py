@@ -57,8 +57,12 @@ class Embedding:
     def __init__(self, condition: Condition) -> None:
         self.start = condition
         self.mask = condition.mask.unsqueeze(-1)
-        tokens = (condition.tokens * self.mask).flatten(1).float().detach()
-        self.parts = [tokens] if condition.pooled is None else [tokens, condition.pooled.float().detach()]
+        parts = [condition.tokens.flatten(1)] if condition.pooled is None else [condition.tokens.flatten(1), condition.pooled]
+        self.parts = [part.float().detach() for part in self.read(parts)]
+
+    def read(self, parts: Sequence[Tensor]) -> list[Tensor]:
+        """Parts [e, d] with zeros for masked tokens, of which a network reads nothing."""
+        return [(parts[0].view_as(self.start.tokens) * self.mask).flatten(1), *parts[1:]]
 
     def condition(self, parts: Sequence[Tensor]) -> Condition:
         """The conditions of parts [e, d]; masked tokens stay as they are."""
@@ -93,7 +97,7 @@ def ascend(
         finite = torch.stack([g.isfinite().all(1) for g in gradients]).all(0).unsqueeze(1)
         skipped += int((~finite).sum())
         if options.direction == "random":
-            gradients = [torch.randn(g.shape, generator=direction).to(g) for g in gradients]
+            gradients = embedding.read([torch.randn(g.shape, generator=direction).to(g) for g in gradients])
         pulls = [unit(torch.where(finite, g, torch.zeros_like(g))) for g in gradients]
         parts = [part.detach() for part in parts]
         if siblings is not None and options.repulsion:

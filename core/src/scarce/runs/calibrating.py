@@ -72,11 +72,12 @@ def calibrate(made: Prepared, prompts: Sequence[Prompt], rows: int, runtime: Sha
         left = end - time.monotonic()
         if left > 0:
             first, step = _phase(made, phase, runtime, options, left / (len(phases) - i))
-            by_row.append(step * phase.budget.steps / work)
+            if work:
+                by_row.append(step * phase.budget.steps / work)
             total += first + step * phase.budget.steps
         else:
             made.model.results[phase.name] = {}
-            total += work * sum(by_row) / len(by_row)
+            total += work * sum(by_row) / max(1, len(by_row))
     runtime.progress, held = quiet, max(0, memory_used() - before)
     generator = TrainedGenerator(model=made.model, process=made.process, codec=made.codec, options=options, runtime=runtime)
     drawing = _samples(generator, prompts, rows, 0.3 * SECONDS) if prompts else 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,16 +19,18 @@ from scarce.runs.parents import parent_folder
 from scarce.runs.provenance import record_parent
 from scarce.runs.sections import Recipe
 
+MOST = 12  # runs that a message lists
+
 
 def reused(recipe: Recipe, folder: Path, dataset: Dataset, assembly: Assembly, catalogue: Catalogue) -> TrainingPart | None:
     """The samples of every run that the recipe names, read by the modality; None where it names none.
 
-    Raises RunError for a run without samples or whose samples have changed since this run began, DataError where they have
-    no target, or classes that the data do not know.
+    Raises RunError for a run of several arms or seeds, without samples, or whose samples have changed since this run began;
+    DataError where they have no target, or classes that the data do not know.
     """
     parts = []
     for source in recipe.data.synthetic:
-        parent = children(parent_folder(source, catalogue))[0]
+        parent = _only(source, children(parent_folder(source, catalogue)))
         path = parent / "samples" / "synthetic.parquet"
         if not path.is_file():
             raise RunError(f"data.synthetic: {source} has no samples", hint=f"scarce resume {parent}, or name a finished run")
@@ -49,6 +52,15 @@ def after(recipe: Recipe, folder: Path) -> str:
         return ""
     known = read_json(folder / "parents.json")
     return "/after " + " ".join(known[source]["samples"] for source in recipe.data.synthetic)
+
+
+def _only(source: str, homes: Sequence[Path]) -> Path:
+    """The one run that a source names: which of several was meant can't be guessed."""
+    if len(homes) == 1:
+        return homes[0]
+    there = ", ".join(f"run:{home}" for home in homes[:MOST]) + (f" and {len(homes) - MOST} more" if homes[MOST:] else "")
+    what = f"data.synthetic: {source} holds {len(homes)} runs, one for each arm and seed; samples are those of one. There are: {there}"
+    raise RunError(what, hint=f"""--set 'data.synthetic=["run:{homes[0]}"]'""")
 
 
 def _record(folder: Path, source: str, parent: Path, path: Path) -> None:

@@ -23,6 +23,7 @@ from scarce.runs.assembly import Assembly
 from scarce.runs.generating import class_counts, generate, train_counts
 from scarce.runs.generator import TrainedGenerator
 from scarce.runs.judging import as_part
+from scarce.runs.naming import class_prompts, refuse_alike, routed
 from scarce.runs.reuse import after
 from scarce.runs.scoring import Scorer
 from scarce.runs.sections import Acquisition, Recipe
@@ -30,6 +31,7 @@ from scarce.runtime.runtime import SharedRuntime
 from scarce.runtime.seeds import derive
 
 TRIAL, FEWEST = 128, 8  # samples that the oracle labels at every radius of the search; at least so many per class
+BEFORE = ("label_accuracy_before", "diversity_before")  # facts of samples of unmoved conditions
 
 
 @dataclass
@@ -187,7 +189,7 @@ def _made(loop: Loop, learner: Any, number: int, home: Path, fresh: bool) -> tup
         keep = select(scores, loop.codec.vectors(records), codes, _counts(loop, wanted))
         facts |= {"score_before": float(scores.mean()), "score_after": float(scores[keep].mean())}
         facts |= {"gain": facts["score_after"] - facts["score_before"]}
-        facts |= {"label_accuracy_before": _label_accuracy(loop, prompts, records)} if fresh else {}
+        facts |= _before(loop, prompts, records) if fresh else {}
         records, prompts = take(records, keep), [prompts[i] for i in keep]
     if fresh:
         facts |= _looked_at(loop, learner, number, prompts, records)
@@ -197,11 +199,18 @@ def _made(loop: Loop, learner: Any, number: int, home: Path, fresh: bool) -> tup
 
 def _gate(loop: Loop, learner: Any) -> str:
     """Whether the learner is good enough to be asked what it is unsure of."""
-    chance, found = 1 / max(1, len(loop.dataset.classes)), _right(loop, learner, "validation")
-    if found is None:
+    if learner is None:
         return "closed: no learner yet"
+    rows, truth = loop.dataset.rows("validation"), loop.dataset.codes_of(loop.dataset.target)
+    rows = rows[truth[rows] >= 0]
+    if not len(rows):
+        return "closed: no validation record has a known class to judge the learner by"
+    said = loop.dataset.codes_of(learner.predict(take(loop.dataset.records, rows)).values)
+    # The mean over classes: who always names the most frequent one is right no more often than chance.
+    recalls = [float(np.mean(said[truth[rows] == code] == code)) for code in np.unique(truth[rows])]
+    found, chance = float(np.mean(recalls)), 1 / len(recalls)
     if found < chance + loop.section.warmup:
-        return f"closed: validation accuracy {found:.3f} is below chance {chance:.3f} + {loop.section.warmup:g}"
+        return f"closed: validation accuracy {found:.3f} (mean over classes) is below chance {chance:.3f} + {loop.section.warmup:g}"
     return "open"
 
 
@@ -213,19 +222,13 @@ def _counts(loop: Loop, total: int) -> list[int]:
 def _starts(loop: Loop) -> Condition:
     """The conditions of each class as often as it has embeddings, classes in order.
 
-    Raises DataError for a class whose prompt says nothing, or the same as that of another.
+    Raises DataError for a class whose prompt says nothing, no more than the template, or the same as that of another.
     """
-    template, classes, each = loop.recipe.generate.prompt, loop.dataset.classes, loop.section.embeddings
-    found = loop.generator.encode_condition([Prompt(label=v, text=template.format(v)) for v in classes])
-    said: dict[bytes, Any] = {}
-    for label, *parts in zip(classes, *Embedding(found).parts, strict=True):
-        whole = torch.cat(parts).cpu()
-        other = said.setdefault(whole.numpy().tobytes(), label)
-        if not whole.any() or (other != label and len(loop.generator.plan.leaves()) == 1):
-            same = "nothing" if not whole.any() else f"the same as that of class '{other}'"
-            what = f"the prompt '{template.format(label)}' of class '{label}' tells the generator {same}"
-            raise DataError(what, hint="--set 'generate.prompt=a {}', or rename the classes to words that the generator knows")
-    return found[torch.arange(len(classes)).repeat_interleave(each)]
+    prompts, apart = class_prompts(loop.recipe, loop.dataset), routed(loop.generator.plan)
+    found = loop.generator.encode_condition(prompts[:-1] if apart else prompts)
+    said = [torch.cat(parts).cpu().numpy().tobytes() for parts in zip(*Embedding(found).parts, strict=True)]
+    refuse_alike(loop.recipe, loop.dataset, [*said, bytes(len(said[0]))], apart)
+    return found[torch.arange(len(loop.dataset.classes)).repeat_interleave(loop.section.embeddings)]
 
 
 def _codes(loop: Loop, prompts: Sequence[Prompt]) -> npt.NDArray[np.int64]:
@@ -256,16 +259,17 @@ def _climbed(loop: Loop, learner: Any, number: int, home: Path, start: Condition
         pooled = kept["pooled"].to(start.tokens) if "pooled" in kept else None
         return start.with_(tokens=kept["tokens"].to(start.tokens), pooled=pooled), facts
     section, scorer, seed = loop.section, _scorer(loop, learner, number), loop.runtime.derive("ascend", number)
-    most, plain = section.epsilon, _plain(loop, start)
-    if section.auto_epsilon:
+    epsilon = section.epsilon * ((number + 1) / loop.recipe.generate.rounds if section.schedule == "linear" else 1.0)
+    facts, steps = _plain(loop, start), loop.generator.options.steps
+    if section.auto_epsilon and section.epsilon > 0:  # 0 is an arm without an ascent, not a radius to start from
+        plain = facts["label_accuracy_before"]
         search = _searched(loop, scorer, start, plain, seed)
-        most = search.epsilon
-        facts["search"] = {"plain": plain, "tried": [t.to_json() for t in search.tried], "epsilon": most}
-    epsilon = most * ((number + 1) / loop.recipe.generate.rounds if section.schedule == "linear" else 1.0)
+        epsilon = search.epsilon  # as it is: at a share of it no gain was looked for
+        facts["search"] = {"plain": plain, "tried": [t.to_json() for t in search.tried], "epsilon": epsilon}
     found = _climb(loop, scorer, start, epsilon, seed)
     facts |= {
-        "epsilon": epsilon, "gain": found.gain, "moved": float(found.moved[-1].mean()), "skipped": found.skipped,
-        "score_before": float(found.before.mean()), "score_after": float(found.after.mean()), "label_accuracy_before": plain,
+        "epsilon": epsilon, "gain": found.gain, "moved": float(found.moved[-1].mean()), "skipped": found.skipped, "calls": steps,
+        "score_before": float(found.before.mean()), "score_after": float(found.after.mean()), "grad_calls": min(section.grad_steps, steps),
     }  # fmt: skip
     tensors = {"tokens": found.condition.tokens, "pooled": found.condition.pooled}
     write_tensors(path, {name: value for name, value in tensors.items() if value is not None}, facts)
@@ -288,22 +292,25 @@ def _climb(loop: Loop, scorer: Scorer, start: Condition, epsilon: float, seed: i
 def _searched(loop: Loop, scorer: Scorer, start: Condition, plain: float, seed: int) -> Search:
     def tried(epsilon: float) -> tuple[float, float]:
         found = _climb(loop, scorer, start, epsilon, seed)
-        return found.gain, _agreed(loop, found.condition)
+        return found.gain, _label_accuracy(loop, *_trial(loop, found.condition))
 
     return auto_epsilon(tried, plain, loop.section)
 
 
-def _plain(loop: Loop, start: Condition) -> float:
-    """`_agreed` of conditions that were not moved: the same in every round, so found once."""
-    known = (facts["label_accuracy_before"] for facts in loop.facts if "label_accuracy_before" in facts)
-    return next(known, None) or _agreed(loop, start)
+def _plain(loop: Loop, start: Condition) -> dict[str, Any]:
+    """Label accuracy and diversity of conditions that were not moved: the same in every round, so found once."""
+    known = [facts for facts in loop.facts if "diversity_before" in facts]
+    return {name: known[0][name] for name in BEFORE} if known else _before(loop, *_trial(loop, start))
 
 
-def _agreed(loop: Loop, condition: Condition) -> float:
-    """Share of fresh samples that the oracle gives their asked class; always of the same noise."""
+def _before(loop: Loop, prompts: Sequence[Prompt], records: Any) -> dict[str, Any]:
+    return dict(zip(BEFORE, (_label_accuracy(loop, prompts, records), _diversity(loop, _codes(loop, prompts), records)), strict=True))
+
+
+def _trial(loop: Loop, condition: Condition) -> tuple[list[Prompt], Any]:
+    """Fresh samples for the oracle, always of the same noise, and what they were asked for."""
     prompts, rows = _prompts(loop, _counts(loop, max(TRIAL, FEWEST * len(loop.dataset.classes))))
-    records = generate(loop.generator, prompts, seed=loop.runtime.derive("trial"), conditions=condition[rows])
-    return _label_accuracy(loop, prompts, records)
+    return prompts, generate(loop.generator, prompts, seed=loop.runtime.derive("trial"), conditions=condition[rows])
 
 
 def _label_accuracy(loop: Loop, prompts: Sequence[Prompt], records: Any) -> float:
@@ -334,13 +341,17 @@ def _looked_at(loop: Loop, learner: Any, number: int, prompts: Sequence[Prompt],
     return out
 
 
-def _diversity(loop: Loop, codes: npt.NDArray[np.int64], records: Any) -> float:
-    """Mean distance of two samples of one class, over the same of real training records; 1: as different as those are."""
+def _diversity(loop: Loop, codes: npt.NDArray[np.int64], records: Any) -> float | None:
+    """Mean distance of two samples of one class, over the same of labelled records; 1: as different as those are.
+
+    None where no class has two labelled records.
+    """
     real = loop.dataset.rows("train")
     real = real[loop.dataset.labelled[real]]
-    known = loop.codec.vectors(take(loop.dataset.records, real))
-    spread = [_spread(loop.codec.vectors(records), codes), _spread(known, loop.dataset.codes()[real])]
-    return spread[0] / spread[1] if spread[1] > 0 else float("nan")
+    if not len(real):
+        return None
+    known = _spread(loop.codec.vectors(take(loop.dataset.records, real)), loop.dataset.codes()[real])
+    return _spread(loop.codec.vectors(records), codes) / known if known > 0 else None
 
 
 def _spread(vectors: npt.NDArray[np.float64], codes: npt.NDArray[np.int64]) -> float:

@@ -33,6 +33,7 @@ from scarce.runs.judging import as_part, baselines, draw_records, evaluate, lear
 from scarce.runs.loading import describer, load_data, make_codec, record_prompts, training_prompts, view_prompts, viewed_rows
 from scarce.runs.mending import BOOKED, Digests, changed, hold, mend
 from scarce.runs.model import Model, parameter_count
+from scarce.runs.naming import check_classes
 from scarce.runs.opening import parent_generator
 from scarce.runs.parents import codec_parent
 from scarce.runs.planning import make_plan
@@ -123,8 +124,7 @@ def _carried_out(job: Job, before: Digests) -> dict[str, Any]:
     try:
         refuse_large(recipe.data)
         dataset = load_data(recipe, assembly, job.catalogue, memory=job.memory)
-        rounds = recipe.acquisition is not None or recipe.generate.rounds > 1
-        if rounds:
+        if recipe.plays:
             check_rounds(recipe, dataset)
         record_data(folder, dataset)
         _same(folder, before, "data.json", "the data")
@@ -138,7 +138,7 @@ def _carried_out(job: Job, before: Digests) -> dict[str, Any]:
         else:
             generator = obtain_generator(job, dataset, codec, assembly, runtime, cost)
             _same(folder, before, "parents.json", "the parents")
-            if rounds:
+            if recipe.plays:
                 loop, began = Loop(recipe, folder, dataset, codec, generator, assembly, runtime, others), time.monotonic()
                 (dataset, samples), facts = play(loop), loop.facts
                 cost["round_seconds"] = round(time.monotonic() - began, 3)
@@ -173,6 +173,8 @@ def obtain_generator(
         made = prepare(job, dataset, codec, assembly, runtime)
     model = made.model
     _refuse(job, dataset, model, made.codec, runtime, made.rows)
+    if recipe.plays:
+        check_classes(model, recipe, dataset)
     keep_base(folder, model, made.process, parent=recipe.generator.source is not None)
     if job.spread is not None and job.shared is None and leaves(job.executor) and job.processes.size == 1:
         made.rows.ready(model.plan.phases)
@@ -316,6 +318,8 @@ def judge(
         if dataset.target is not None:
             shares = subsets(real, train.codes()[rows], runtime.derive("curve") % 2**31)
             sources |= {name: [part] for name, part in shares.items()}
+    if dataset.target is not None and not len(rows) and len(sources) > 1:  # nothing to learn from but samples
+        sources = {name: parts for name, parts in sources.items() if parts[0] is not real}
     began = time.monotonic()
     predictions, facts = learn(dataset, codec, assembly, sources, runtime, generator)
     cost["learn_seconds"] = round(time.monotonic() - began, 3)

@@ -14,6 +14,7 @@ from scarce.errors import DataError, RecipeError
 
 NAMES = ("train", "validation", "test")
 SHARES = (0.65, 0.10, 0.25)
+NAMED = 10  # classes that a note names
 
 
 def _places(groups: npt.NDArray[np.str_], seed: int) -> npt.NDArray[np.float64]:
@@ -54,7 +55,10 @@ def split(dataset: Dataset, seed: int, shares: tuple[float, float, float] = SHAR
 
 
 def hide_labels(dataset: Dataset, labelled: float | int | str, seed: int) -> Dataset:
-    """Keep labels on a share, a count or "N per class" of the training rows; validation and test keep theirs."""
+    """Keep labels on a share, a count or "N per class" of the training rows; validation and test keep theirs.
+
+    A note names the classes that have fewer than N.
+    """
     train = dataset.rows("train")
     known = train[dataset.labelled[train]]
     places = _places(dataset.ids, seed + 1)
@@ -65,8 +69,13 @@ def hide_labels(dataset: Dataset, labelled: float | int | str, seed: int) -> Dat
             raise RecipeError(
                 f"data.labelled: '{labelled}' is not a share, a count or 'N per class'", hint="--set 'data.labelled=4 per class'"
             )
-        codes = dataset.codes()
-        keep = np.concatenate([order[codes[order] == c][: int(match[1])] for c in range(len(dataset.classes))])
+        codes, wanted = dataset.codes(), int(match[1])
+        rows = [order[codes[order] == c][:wanted] for c in range(len(dataset.classes))]
+        keep = np.concatenate(rows) if rows else order[:0]
+        few = [f"class '{value}' has {len(kept)}" for value, kept in zip(dataset.classes, rows, strict=True) if len(kept) < wanted]
+        if few:
+            shown = ", ".join(few[:NAMED]) + (f" and {len(few) - NAMED} more classes fewer" if len(few) > NAMED else "")
+            dataset = replace(dataset, notes=(*dataset.notes, f"{shown} labelled records, {wanted} were asked for"))
     elif isinstance(labelled, int) and not isinstance(labelled, bool) and labelled != 1:
         if dataset.rest is not None and labelled > len(order):
             what = f"data.labelled: {labelled} is a count among the {len(order)} training records that are held"

@@ -19,9 +19,9 @@ from scarce.testing.prints import fingerprint
 from scarce.testing.report import Fatal, Flaw, Skip
 
 ROUNDS = ({"round": 0, "budget_before": 10, "accuracy_before": 0.4, "budget": 20, "accuracy": 0.6, "gain": 0.2, "label_accuracy": 0.9,
-           "label_accuracy_before": 0.95, "diversity": 0.5},
+           "label_accuracy_before": 0.95, "diversity": 0.5, "diversity_before": 0.6},
           {"round": 1, "budget_before": 20, "accuracy_before": 0.6, "budget": 30, "accuracy": 0.9, "gain": 0.1, "label_accuracy": 0.9,
-           "label_accuracy_before": 0.95, "diversity": 0.5})  # fmt: skip
+           "label_accuracy_before": 0.95, "diversity": 0.5, "diversity_before": 0.6})  # fmt: skip
 WORSE = {"accuracy": 0.3, "accuracy_before": 0.3, "gain": -0.1, "label_accuracy": 0.3}
 
 

@@ -12,7 +12,7 @@ from scarce.contract.results import Figure
 from scarce.report.page import Block
 from scarce.report.statistics import label, t_interval
 from scarce.tools.sweep_cells import cell, difference
-from scarce.tools.sweep_curves import Curve, called, crossed, curves, places_of, reached
+from scarce.tools.sweep_curves import Curve, called, crossed, curves, number_in, places_of, reached
 from scarce.tools.sweep_results import Result, over_seeds
 
 COLOURS = ("#2f6fb0", "#d9622b", "#4f9d69", "#8d6bb8", "#b7791f", "#5b6470", "#1f9e9e", "#b04f7f")
@@ -50,7 +50,7 @@ def curve_figures(found: Sequence[Result], facts: Mapping[str, Any]) -> list[Fig
 
 
 def _figure(mine: Sequence[Curve], metric: str) -> Figure:
-    names = sorted({level for curve in mine for level in curve.levels}, key=float)
+    names = sorted({level for curve in mine for level in curve.levels}, key=number_in)
     spots, log = places_of(names)
     at = dict(zip(names, spots, strict=True))
     traces = [t for curve, colour in zip(mine, COLOURS, strict=False) for t in _traces(curve, at, metric, colour)]

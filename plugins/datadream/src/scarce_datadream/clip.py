@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from peft import LoraConfig, inject_adapter_in_model
 from torch import Tensor, nn
-from transformers import AutoTokenizer, CLIPModel
+from transformers import AutoConfig, AutoTokenizer, CLIPModel
 from transformers.utils import logging
 
 from scarce.errors import RecipeError
@@ -45,6 +46,26 @@ def _quiet() -> Iterator[None]:
         logging.set_verbosity(level)
         if shown:
             logging.enable_progress_bar()
+
+
+@lru_cache(maxsize=8)
+def check_source(source: str) -> None:
+    """RecipeError where a source has no configuration of a CLIP; of the hub's only that small file is fetched."""
+    name, local = locate(source)
+    try:
+        with _quiet():
+            kind = AutoConfig.from_pretrained(name, local_files_only=local).model_type
+    except (OSError, ValueError, KeyError) as error:
+        raise _unloadable(source, name, error) from None
+    if kind != "clip":
+        what = f"learner.source: {source} is a '{kind}', not a whole CLIP with its text tower"
+        raise RecipeError(what, hint="--set learner.source=path:FOLDER of a CLIP, or hub:ORG/NAME")
+
+
+def _unloadable(source: str, name: str, error: Exception) -> RecipeError:
+    why = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    hint = f"--set learner.source=path:FOLDER of a CLIP; where there is a connection: hf download {name}"
+    return RecipeError(f"learner.source: {source} can't be loaded: {why}", hint=hint)
 
 
 class ClipClassifier(nn.Module):
@@ -92,8 +113,7 @@ def load_clip(options: Clip, classes: Sequence[Any]) -> ClipClassifier:
                 texts, padding=True, truncation=True, max_length=model.config.text_config.max_position_embeddings, return_tensors="pt"
             )
     except (OSError, ValueError, RuntimeError, ImportError) as error:
-        what = f"learner.source: {options.source} can't be loaded: {str(error).splitlines()[0]}"
-        raise RecipeError(what, hint=f"--set learner.source=path:FOLDER of a CLIP; hf download {name}") from None
+        raise _unloadable(options.source, name, error) from None
     model.requires_grad_(False)
     config = LoraConfig(r=options.rank, lora_alpha=options.alpha, lora_dropout=options.dropout, target_modules=list(TARGETS))
     inject_adapter_in_model(config, model, "learner")

@@ -56,10 +56,10 @@ class PriorPreservation(Options):
 class Clip(Options):
     """Learner `clip`: a CLIP with adapters on queries and values, whose class weights are the texts of the classes.
 
-    source: a folder, "path:FOLDER" or "hub:ORG/NAME"; template: the text of a class; real_weight: of the loss on real records
-    (the published lambda), the rest is that of generated ones; batch: records of each origin per step; crop: smallest share
-    of the area that a random crop keeps (1: none); flip: whether half of the pictures are mirrored; mix: share of batches
-    under CutMix or MixUp.
+    source: a folder, "path:FOLDER" or "hub:ORG/NAME"; template: the text of a class, which stands at {}; real_weight: of the loss
+    on real records (the published lambda), the rest is that of generated ones; batch: records of each origin per step; crop:
+    smallest share of the area that a random crop keeps (1: none); flip: whether half of the pictures are mirrored; mix: share of
+    batches under CutMix or MixUp.
     """
 
     source: str = "hub:openai/clip-vit-base-patch16"
@@ -76,6 +76,17 @@ class Clip(Options):
     crop: float = Field(0.25, gt=0, le=1)
     flip: bool = True
     mix: float = Field(0.2, ge=0, le=1)
+
+    @field_validator("template")
+    @classmethod
+    def _tells_classes_apart(cls, template: str) -> str:
+        try:
+            apart = template.format("a") != template.format("b")
+        except (LookupError, ValueError, AttributeError):
+            raise ValueError(f"{template!r} can't be filled in: the class stands at {{}}, as in 'a photo of a {{}}'") from None
+        if not apart:
+            raise ValueError(f"{template!r} has no {{}} for the class, so all classes would have one text")
+        return template
 
 
 class Branches(Options):

@@ -29,7 +29,7 @@ from scarce.contract import (
     usable_parts,
 )  # fmt: skip
 from scarce_datadream.augment import crop_and_flip, mixed
-from scarce_datadream.clip import ClipClassifier, load_clip
+from scarce_datadream.clip import ClipClassifier, check_source, load_clip
 from scarce_datadream.config import Clip as ClipOptions
 
 Array = npt.NDArray[Any]
@@ -45,7 +45,8 @@ class Clip(LearnerSpec):
 
     @hookimpl
     def learner_build(self, ctx: LearnerContext) -> Learner:
-        """A fresh `ClipLearner`."""
+        """A fresh `ClipLearner`; RecipeError where its source is no CLIP, whose weights are read in `fit`."""
+        check_source(self.options.source)
         return ClipLearner(ctx, self.options)
 
 

@@ -1,25 +1,23 @@
-"""Does a smaller distance to real pictures go with a better classifier? Correlation over runs, with an interval: a table and a figure.
-
-`python -m scarce_datadream.relation RUN…` prints it for run folders, each arm and seed of them a point.
-"""
+"""`scarce relation RUN…`: does a smaller distance to real pictures go with a better classifier? Correlations over arms and seeds."""
 
 from __future__ import annotations
 
-import sys
+import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from scipy.stats import rankdata
 
-from scarce.contract import Figure, Metric
+from scarce.contract import Metric
 from scarce.contract.frozen import Frozen
 from scarce.errors import RunError
-from scarce.files import read_json
+from scarce.files import read_json, write_bytes
 
 DRAWS, LEVEL = 1000, 0.95
-FEWEST = 4
+FEWEST, DISTANCES = 4, ("frechet_distance", "kernel_distance")
 Values = npt.NDArray[np.float64]
 
 
@@ -41,7 +39,10 @@ def points_of(folders: Sequence[Path], distance: str, accuracy: str, source: str
 def _read(folder: Path, distance: str, accuracy: str, source: str) -> Iterator[Point]:
     for file in sorted(folder.rglob("metrics.json")):
         said = read_json(file)
-        values = {m["name"]: m["value"] for m in said["metrics"] if m["source"] == source and not m["error"]}
+        values: dict[str, float] = {}
+        for m in said["metrics"]:
+            if m["source"] == source and not m["error"]:
+                values.setdefault(m["name"], m["value"])  # of two spaces the first
         x, y = values.get(distance), values.get(accuracy)
         if x is not None and y is not None and np.isfinite([x, y]).all():
             yield Point(run=folder.name, arm=said["arm"], seed=said["seed"], distance=float(x), accuracy=float(y))
@@ -76,28 +77,27 @@ def relation(points: Sequence[Point], seed: int = 0) -> list[Metric]:
     return out
 
 
-def relation_figure(points: Sequence[Point]) -> Figure:
-    """Accuracy over distance, a colour for each arm."""
-    traces = []
-    for arm in dict.fromkeys(p.arm for p in points):
-        mine = [p for p in points if p.arm == arm]
-        x, y = [p.distance for p in mine], [p.accuracy for p in mine]
-        traces.append({"type": "scatter", "mode": "markers", "name": arm, "x": x, "y": y})
-    layout = {"xaxis": {"title": {"text": "distance"}}, "yaxis": {"title": {"text": "accuracy"}}, "height": 360}
-    said = "; ".join(f"{m.name} {m.value:.2f} [{m.low:.2f}, {m.high:.2f}]" for m in relation(points))
-    title = "Distance to real pictures and accuracy"
-    return Figure(name="relation", title=title, caption=said, traces=traces, layout=layout, section="utility")
+def main(argv: Sequence[str]) -> None:
+    """Run `relation RUN… [--accuracy NAME] [--out points.csv]`: a line per distance and source that four arms and seeds or more have.
 
-
-def main(folders: Sequence[str]) -> None:
-    """Print one line per distance and source of the run folders."""
-    for distance in ("frechet_distance", "kernel_distance"):
+    Raises RunError where none has.
+    """
+    parser = argparse.ArgumentParser(prog="scarce relation", description="Whether a smaller distance goes with a better classifier.")
+    parser.add_argument("run", type=Path, nargs="+", help="run folders; every arm and seed is a point")
+    parser.add_argument("--accuracy", metavar="NAME", default="accuracy", help="the score of classifiers (default accuracy)")
+    parser.add_argument("--out", metavar="FILE", type=Path, help="a CSV of the points")
+    asked = parser.parse_args(list(argv))
+    rows, lines = [], list[str]()
+    for distance in DISTANCES:
         for source in ("synthetic", "both"):
-            points = points_of([Path(f) for f in folders], distance, "accuracy", source)
+            points = points_of(asked.run, distance, asked.accuracy, source)
+            rows += [{"distance of": distance, "accuracy of": source, **p.to_json()} for p in points]
             if len(points) >= FEWEST:
                 said = ", ".join(f"{m.name} {m.value:.2f} [{m.low:.2f}, {m.high:.2f}]" for m in relation(points))
-                print(f"{distance} and accuracy of {source}, {len(points)} points: {said}")
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
+                lines.append(f"{distance} and {asked.accuracy} of {source}, {len(points)} points: {said}")
+    if not lines:
+        what = f"no {' or '.join(DISTANCES)} beside {asked.accuracy} in {FEWEST} arms and seeds of {', '.join(map(str, asked.run))}"
+        raise RunError(what, hint="name runs with more arms or seeds, and evaluators frechet and image-accuracy")
+    print("\n".join(lines))
+    if asked.out is not None:
+        print(write_bytes(asked.out, pd.DataFrame(rows).to_csv(index=False).encode()))

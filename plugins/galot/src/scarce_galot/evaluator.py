@@ -12,10 +12,12 @@ from scarce.contract import EvaluatorContext, EvaluatorSpec, Figure, Metric, hoo
 from scarce_galot.figures import accuracy_by_budget, radii
 
 KEPT = 0.95  # share of the label accuracy before an ascent below which labels are said to suffer
+RIGHT = 0.98  # label accuracy before an ascent below which the generator itself is said to be at fault
 
 SAID: dict[str, tuple[str, Literal["higher", "none"]]] = {
     "gain": ("acquisition_gain", "none"), "label_accuracy": ("label_accuracy", "higher"),
     "label_accuracy_before": ("label_accuracy_before", "higher"), "diversity": ("round_diversity", "none"),
+    "diversity_before": ("round_diversity_before", "none"),
 }  # fmt: skip
 """Fact of a round -> the metric's name and direction; more of a score is not better data."""
 
@@ -27,6 +29,7 @@ class Rounds(EvaluatorSpec):
     def evaluator_measure(self, ctx: EvaluatorContext) -> list[Metric]:
         """aubc and the last round's label accuracy of "synthetic"; of "round 1", … accuracy, gain, label accuracy and diversity.
 
+        Both of the last are of the round's samples and, "before", of fresh ones whose conditions were not moved.
         The note of a round's accuracy says in words what limited it.
         """
         if not ctx.rounds:
@@ -68,11 +71,16 @@ def limits(facts: Mapping[str, Any]) -> str:
     gate, said = facts.get("gate", "open"), []
     if gate != "open":
         said.append(f"warm-up limits it: {gate.removeprefix('closed: ')}")
+    tried = facts.get("search", {}).get("tried", ())
     if facts.get("search", {}).get("epsilon") == 0:
         said.append("no radius raised the score with labels kept")
-    if facts.get("gain", 1.0) <= 0 and facts.get("epsilon", 1.0) > 0:
+    if flat := facts.get("gain", 1.0) <= 0 and facts.get("epsilon", 1.0) > 0:
         said.append("the score did not rise on fresh samples")
+    if "calls" in facts and (flat or (tried and all(t["gain"] <= 0 for t in tried))):
+        said.append(f"differentiated: {facts['grad_calls']} of the sampler's {facts['calls']} calls")
     before, after = facts.get("label_accuracy_before"), facts.get("label_accuracy")
+    if before is not None and before < RIGHT:
+        said.append(f"by the oracle, the generator is right on {before:.2f} of its samples before any move")
     if before and after < KEPT * before:
         said.append(f"labels suffer: {after:.2f} of the samples keep their class, {before:.2f} before")
     if facts.get("skipped"):

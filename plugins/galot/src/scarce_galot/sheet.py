@@ -16,6 +16,7 @@ STYLE = (
     "img{image-rendering:pixelated;width:9rem;display:block}h2{font-size:1rem;margin:0 0 .4rem}td{padding:.1rem .6rem .1rem 0}"
 )
 SIDE = 160  # of a drawn curve, in pixels
+LONGEST = 120  # characters of what is neither drawn, nor text, nor a number
 COLOURS = ("#2f6fb0", "#d9622b", "#3a8a4d", "#8a4d9e", "#6b7280", "#b08a2f")
 
 
@@ -40,24 +41,43 @@ def _shown(row: Mapping[Any, Any]) -> str:
 
 
 def _text(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    """A number to four digits, text as it is, and the start of anything else."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, str):
+        return value
+    if _series(value) is not None:
+        return "no values"  # one that has some is drawn
+    said = " ".join(str(value).split())
+    return said if len(said) <= LONGEST else f"{said[:LONGEST]}…"
 
 
 def _drawn(value: Any) -> str:
-    """An encoded picture or a series as HTML; empty for anything else."""
+    """An encoded picture or a series as HTML; empty for anything else, and for a series without a value."""
     if isinstance(value, Mapping) and isinstance(value.get("bytes"), bytes):
         return f'<img alt="" src="data:image/png;base64,{base64.b64encode(value["bytes"]).decode()}">'
-    if isinstance(value, np.ndarray) and len(value) > 1:
-        return _curve(np.array([np.atleast_1d(step) for step in value], dtype=float))
-    return ""
+    steps = _series(value)
+    return "" if steps is None or not np.isfinite(steps).any() else _curve(steps)
+
+
+def _series(value: Any) -> np.ndarray | None:
+    """[l, c] of two or more numbers, or of as many rows of numbers; None for anything else, such as text or an array [l, h, w]."""
+    if not isinstance(value, np.ndarray) or value.ndim == 0 or len(value) < 2:
+        return None
+    try:
+        steps = np.array([[np.nan if v is None else v for v in np.atleast_1d(step).tolist()] for step in value])
+    except ValueError:  # rows of unlike length
+        return None
+    return steps.astype(float) if steps.ndim == 2 and steps.size and steps.dtype.kind in "biuf" else None
 
 
 def _curve(steps: np.ndarray) -> str:
-    """Channels [l, c] of a series over time, on one scale."""
-    low, high = float(np.nanmin(steps)), float(np.nanmax(steps))
+    """Channels [l, c] of a series over time, on one scale; steps without a value are left out."""
+    known = np.isfinite(steps)
+    low, high = float(steps[known].min()), float(steps[known].max())
     across, lines = np.linspace(0, SIDE, len(steps)), []
-    for channel, colour in zip(steps.T, COLOURS * (1 + steps.shape[1] // len(COLOURS)), strict=False):
-        down = SIDE * (1 - (np.nan_to_num(channel) - low) / ((high - low) or 1.0))
-        points = " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(across, down, strict=True))
+    for channel, there, colour in zip(steps.T, known.T, COLOURS * (1 + steps.shape[1] // len(COLOURS)), strict=False):
+        down = SIDE * (1 - (channel[there] - low) / ((high - low) or 1.0))
+        points = " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(across[there], down, strict=True))
         lines.append(f'<polyline points="{points}" fill="none" stroke="{colour}"/>')
     return f'<svg width="{SIDE}" height="{SIDE}">{"".join(lines)}</svg>'

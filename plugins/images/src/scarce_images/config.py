@@ -109,7 +109,7 @@ class Mobilenet(Training):
 class Features(Weighed):
     """Learner `features`: a linear layer on a frozen feature space, and how it trains.
 
-    space: "efficientnet-lite0", or a folder or hub id of an image network of transformers (CLIP, ViT, DINO); resolution:
+    space: "efficientnet-lite0", or "path:FOLDER" or "hub:ORG/NAME" of an image network of transformers (CLIP, ViT, DINO); resolution:
     side in pixels that pictures are brought to before "efficientnet-lite0".
     """
 

@@ -1,8 +1,8 @@
 """Feature spaces of pictures, by name: frozen, differentiable encoders [n, 3, h, w] in [-1, 1] -> [n, d].
 
 "efficientnet-lite0" is an ImageNet classifier that ships in packages (arXiv 1905.11946); "pixels" are the codec's vectors;
-"ink" is what is drawn on a plain background; any other name is a folder or hub id of an image network of transformers, which is read
-because a person named it.
+"ink" is what is drawn on a plain background; any other name is "path:FOLDER" or "hub:ORG/NAME" (or either without its prefix) of an image
+network of transformers, which is read because a person named it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -109,20 +110,37 @@ def _lite(resolution: int) -> Encoder:
     return Encoder(_Lite(network), resolution, [127 / 255] * 3, [128 / 255] * 3)
 
 
+def locate(space: str) -> tuple[str, bool]:
+    """What transformers loads for "hub:ORG/NAME", "path:FOLDER", a folder or an id, and whether it must be on this machine.
+
+    Raises PluginError for a folder under "path:" that is not there.
+    """
+    kind, _, rest = space.partition(":")
+    if kind == "hub":
+        return rest, False
+    folder = Path(rest if kind == "path" else space)
+    if kind == "path" and not (folder / "config.json").is_file():
+        what = f"feature space '{space}': {folder} is not a model folder: it has no config.json"
+        raise PluginError(what, hint=f"ls {folder}; or space = hub:ORG/NAME, {LITE}, {PIXELS}, {INK}")
+    return str(folder) if kind == "path" else space, folder.is_dir()
+
+
 def _tower(source: str) -> Encoder:
     from transformers import AutoConfig, AutoModel, CLIPVisionModelWithProjection
     from transformers.image_processing_base import ImageProcessingMixin
 
+    name, local = locate(source)
     try:
-        shape = AutoConfig.from_pretrained(source)
+        shape = AutoConfig.from_pretrained(name, local_files_only=local)
         kind = CLIPVisionModelWithProjection if shape.model_type in ("clip", "clip_vision_model") else AutoModel
-        network = kind.from_pretrained(source)
-        said, _ = ImageProcessingMixin.get_image_processor_dict(source)
+        network = kind.from_pretrained(name, local_files_only=local)
+        said, _ = ImageProcessingMixin.get_image_processor_dict(name, local_files_only=local)
         mean, std, side = said["image_mean"], said["image_std"], int(network.config.image_size)
     except (OSError, ValueError, KeyError, AttributeError) as error:
         why = str(error).strip().splitlines()[0]
         what = f"feature space '{source}' is neither '{LITE}', '{PIXELS}', '{INK}' nor an image network of transformers ({why})"
-        raise PluginError(what, hint=f"ls {source}") from error
+        hint = f"ls {name}" if local else f"where there is a connection: hf download {name}; or space = path:FOLDER"
+        raise PluginError(what, hint=hint) from error
     return Encoder(_Tower(network), side, mean, std)
 
 

@@ -19,7 +19,7 @@ from scarce.contract import Dataset, LoadContext, find_column, plain
 from scarce.errors import DataError
 from scarce_images.config import Images
 from scarce_images.datasets import BuiltinPictures
-from scarce_images.pictures import BrokenPicture, Pixels, read_picture, scale_of
+from scarce_images.pictures import BrokenPicture, Pixels, formats, read_picture, scale_of
 from scarce_images.rest import Further, drawn, part_of
 from scarce_images.sources import FORMS, Source, arrays_of, from_folder, from_npz, from_table, from_tar, read_table
 from scarce_images.tars import shards_of
@@ -119,9 +119,18 @@ def _decoded(source: Source, options: Images, seed: int, scale: float | None) ->
     shown += f"; and {len(broken) - NAMED} more" if len(broken) > NAMED else ""
     what = f"{len(source.cells) - len(kept)} of {len(source.cells)} pictures can't be read"
     if (not kept and options.max_broken < 1) or len(source.cells) - len(kept) > options.max_broken * len(source.cells):
-        hint = "--set data.options.max_broken=0.5 goes on without them" if kept else "paths are relative to the table"
+        hint = "--set data.options.max_broken=0.5 goes on without them" if kept else _advice(set(broken.values()))
         raise DataError(f"{source.name}: {what}: {shown}", hint=hint)
     return pictures, keys, kept, [f"{what} and are left out: {shown}"]
+
+
+def _advice(reasons: set[str]) -> str:
+    """What to do where no picture at all can be read, by why."""
+    if reasons == {"no such file"}:
+        return "paths are relative to the table"
+    if all("data.options.max_pixels" in why for why in reasons):
+        return "--set data.options.max_pixels=NUMBER, or make the pictures smaller"
+    return f"open one of them in another program, and save it again; what is read are {', '.join(formats())}"
 
 
 def _fraction(text: str) -> float:

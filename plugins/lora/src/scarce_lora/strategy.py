@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,18 @@ from scarce_lora.adapter import attach
 from scarce_lora.config import Lora as LoraOptions
 from scarce_lora.layers import linear_layers
 from scarce_lora.rank import rank_of_data
-from scarce_lora.source import read_source
+from scarce_lora.source import Source, read_source
+
+NAMED = 5  # layers that a note names
+
+
+def _read_of(file: Path, found: Sequence[Source]) -> str:
+    """How many layers of a file stand on any of the targets, and which do not."""
+    left = sorted(set.intersection(*(set(source.left) for source in found)))
+    layers = len(found[0].taken) + len(found[0].left)
+    said = f"{layers - len(left)} of {layers} layers of {file} are read"
+    more = f" and {len(left) - NAMED} more" if len(left) > NAMED else ""
+    return said + (f"; not: {', '.join(left[:NAMED])}{more}" if left else "")
 
 
 class Lora(StrategySpec):
@@ -25,11 +36,14 @@ class Lora(StrategySpec):
     def strategy_amend_plan(self, ctx: PlanContext) -> Plan:
         """Adapters on every leaf; of the targets' own weights only fresh ones train on.
 
-        Raises PlanError for a target that is not there or has no such layer, RecipeError for a rank above a layer's size.
+        Says how much of a `source` stands on the targets. Raises PlanError for a target that is not there or has no such layer,
+        RecipeError for a rank above a layer's size, RunError for a source that can't be read or has nothing for a target.
         """
         adapters = tuple(
             Adapter(name=f"{ctx.path}-{t}", target=t, owner=ctx.path, options=self._options(ctx, t)) for t in self.options.targets
         )
+        if self.options.source is not None:
+            ctx.say(_read_of(self._file(), [read_source(self._file(), linear_layers(ctx.modules[t])) for t in self.options.targets]))
         plan = ctx.plan
         for leaf in plan.leaves():
             trainable = tuple(f"{path}:fresh" if path in self.options.targets else path for path in leaf.trainable)
@@ -40,12 +54,17 @@ class Lora(StrategySpec):
     def strategy_adapt(self, ctx: AdaptContext) -> AdapterHandle:
         """The adapter of one target, with the weights of `source` if there is one."""
         options = ctx.adapter.options
-        names = list(linear_layers(ctx.module, options["layers"]))
+        layers = linear_layers(ctx.module)
+        source = read_source(Path(options["source"]), layers) if options.get("source") else None
+        names = list(linear_layers(ctx.module, options["layers"])) if source is None else source.layers
         made = {k: options[k] for k in ("rank", "alpha", "dropout")}
         handle = attach(ctx.module, names, name=ctx.adapter.name, seed=ctx.generator.initial_seed(), **made)
-        if options.get("source"):
-            handle.load(read_source(Path(options["source"]), names).weights)
+        if source is not None:
+            handle.load(source.weights)
         return handle
+
+    def _file(self) -> Path:
+        return Path((self.options.source or "").removeprefix("path:"))
 
     def _options(self, ctx: PlanContext, target: str) -> Mapping[str, Any]:
         """Rank, alpha, dropout and ends of layer names of one target's adapter, checked against its layers."""
@@ -55,9 +74,8 @@ class Lora(StrategySpec):
         asked = self.options
         facts: dict[str, Any] = {"rank": 0, "alpha": asked.alpha, "dropout": asked.dropout, "layers": list(asked.modules)}
         if asked.source is not None:
-            folder = Path(asked.source.removeprefix("path:"))
-            found = read_source(folder, linear_layers(ctx.modules[target]))
-            facts |= {"rank": found.rank, "alpha": found.alpha, "layers": found.layers, "source": str(folder)}
+            found = read_source(self._file(), linear_layers(ctx.modules[target]))
+            return {**facts, "rank": found.rank, "alpha": found.alpha, "layers": found.layers, "source": str(self._file())}
         layers = linear_layers(ctx.modules[target], facts["layers"])
         if not layers:
             ends = ", ".join(asked.modules) or "any"
