@@ -114,7 +114,7 @@ def test_labels_are_hidden_on_training_rows_only():
         out = hide_labels(data, wanted, 0)
         assert out.labelled[train].sum() == kept
         assert out.labelled[others].all()
-    for bad in ("many", 0.0, 1.5):
+    for bad in ("many", 0.0, 1.5, -5):
         with pytest.raises(RecipeError, match=r"data\.labelled"):
             hide_labels(data, bad, 0)
 

@@ -186,7 +186,7 @@ def test_without_one_label_the_first_round_is_made_at_random_and_taught_from(hom
     assert found.results.children[0].counts["labelled"] == 0
     assert [m["error"] for m in found.metrics if m["error"]] == []
     assert 0 <= values["accuracy", "synthetic"] <= 1
-    assert not {"real", "both"} & {source for _, source in values}
+    assert not {"real", "both", "bootstrap", "smote"} & {source for _, source in values}
 
 
 def test_the_diversity_of_unmoved_samples_is_kept_beside_that_of_the_round(ascended):

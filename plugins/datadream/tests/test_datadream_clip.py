@@ -184,3 +184,22 @@ def test_what_cannot_be_loaded_is_said(build, data, tmp_path):
     frame = pd.DataFrame({"image": [], "place": []})
     with pytest.raises(DataError):
         build(data).fit([TrainingPart(records=frame, target=np.zeros(0, dtype=object))])
+
+
+def test_held_shots_do_not_train_and_choose_the_weights(build, data):
+    """Of eight real pictures, two of each class are held; a rate at which training falls apart leaves weights from before it did."""
+    few = part(data)
+    rows = [i for place in ("bottom", "top") for i in np.flatnonzero(few.target == place)[:4]]
+    few = TrainingPart(records=take(few.records, np.array(rows)), target=few.target[rows], origin="real")
+    trains, held = by_origin(data, [few])["real"].apart(2)
+    assert (trains.codes.bincount().tolist(), held.codes.bincount().tolist()) == ([2, 2], [2, 2])
+    assert not {p.tobytes() for p in trains.records["image"]} & {p.tobytes() for p in held.records["image"]}
+    alone, none = by_origin(data, [TrainingPart(records=take(few.records, [0, 4]), target=few.target[[0, 4]], origin="real")])[
+        "real"
+    ].apart(2)
+    assert (len(alone.codes), len(none.codes)) == (2, 0)
+    wild = {"steps": 40, "rate": 0.3, "dropout": 0.0, "mix": 0.0, "warmup": 0}
+    chosen, last = build(data, held=2, **wild), build(data, **wild)
+    chosen.fit([few])
+    last.fit([TrainingPart(records=trains.records, target=trains.records["place"].to_numpy(dtype=object), origin="real")])
+    assert chosen._loss_on(held) <= last._loss_on(held)

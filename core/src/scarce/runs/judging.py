@@ -45,7 +45,9 @@ def targets_of(records: Any, dataset: Dataset) -> npt.NDArray[Any] | None:
 
 
 def baselines(dataset: Dataset, codec: Codec, assembly: Assembly, n: int, seed: int) -> dict[str, TrainingPart]:
-    """Non-diffusion data of n records by name, with their targets."""
+    """Non-diffusion data of n records by name, with their targets; none where no target is known that they could be of."""
+    if dataset.target is not None and not dataset.labelled[dataset.rows("train")].any():
+        return {}
     found = assembly.scope.modality_baselines(BaselineContext(dataset=dataset, codec=codec, n=n, seed=seed))
     return {name: as_part(records, dataset, name) for name, records in found.items()}
 

@@ -80,6 +80,8 @@ def hide_labels(dataset: Dataset, labelled: float | int | str, seed: int) -> Dat
         if dataset.rest is not None and labelled > len(order):
             what = f"data.labelled: {labelled} is a count among the {len(order)} training records that are held"
             raise RecipeError(what, hint="--set data.labelled=SHARE is of all, or raise data.hold")
+        if labelled < 0:
+            raise RecipeError(f"data.labelled: a count can't be below 0, got {labelled}", hint="--set data.labelled=100")
         keep = order[:labelled]
     else:
         if not 0 < labelled <= 1:

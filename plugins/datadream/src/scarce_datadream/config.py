@@ -59,7 +59,8 @@ class Clip(Options):
     source: a folder, "path:FOLDER" or "hub:ORG/NAME"; template: the text of a class, which stands at {}; real_weight: of the loss
     on real records (the published lambda), the rest is that of generated ones; batch: records of each origin per step; crop:
     smallest share of the area that a random crop keeps (1: none); flip: whether half of the pictures are mirrored; mix: share of
-    batches under CutMix or MixUp.
+    batches under CutMix or MixUp; held: real records of each class that do not train, by which one of ten points on the way is chosen
+    (0: the last step is kept).
     """
 
     source: str = "hub:openai/clip-vit-base-patch16"
@@ -76,6 +77,7 @@ class Clip(Options):
     crop: float = Field(0.25, gt=0, le=1)
     flip: bool = True
     mix: float = Field(0.2, ge=0, le=1)
+    held: int = Field(0, ge=0)
 
     @field_validator("template")
     @classmethod

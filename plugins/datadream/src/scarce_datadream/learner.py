@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ from scarce_datadream.config import Clip as ClipOptions
 
 Array = npt.NDArray[Any]
 REAL, SYNTHETIC = "real", "synthetic"
-BATCH = 64  # pictures at once where nothing trains
+BATCH, LOOKS = 64, 10  # pictures at once where nothing trains; how often held records are looked at
 
 
 class Clip(LearnerSpec):
@@ -58,6 +59,18 @@ class Origin:
         self.codes = torch.from_numpy(np.concatenate([codes for _, codes, _ in parts]))
         weights = torch.cat([torch.full((len(codes),), weight) for _, codes, weight in parts])
         self.weights = weights / weights.mean()
+
+    def apart(self, each: int) -> tuple[Origin, Origin]:
+        """What trains, and of each class the last `each` records to be held out; one of each class always trains."""
+        hold = [rows[1:][-each:] for code in self.codes.unique() if len(rows := torch.nonzero(self.codes == code)[:, 0])]
+        kept = torch.ones(len(self.codes), dtype=torch.bool)
+        kept[torch.cat(hold)] = False
+        return self._part(kept), self._part(~kept)
+
+    def _part(self, mask: Tensor) -> Origin:
+        out = copy(self)
+        out.records, out.codes, out.weights = take(self.records, np.flatnonzero(mask.numpy())), self.codes[mask], self.weights[mask]
+        return out
 
 
 def by_origin(dataset: Dataset, parts: Sequence[TrainingPart]) -> dict[str, Origin]:
@@ -88,9 +101,14 @@ class ClipLearner(nn.Module):
         self.ctx, self.options = ctx, options
 
     def fit(self, parts: Sequence[TrainingPart]) -> None:
-        """Train fresh adapters for a fixed number of steps; the last step's are kept, no record outside the parts is looked at."""
+        """Train fresh adapters for a fixed number of steps; no record outside the parts is looked at.
+
+        The last step's weights are kept, or with `held` those of the tenth of the way that are best on held real records.
+        """
         o, runtime = self.options, self.ctx.runtime
-        origins = by_origin(self.ctx.dataset, parts)
+        origins, held = by_origin(self.ctx.dataset, parts), None
+        if o.held and REAL in origins:
+            origins[REAL], held = origins[REAL].apart(o.held)
         weights = origin_weights(list(origins), o.real_weight)
         with runtime.seeded("learner.clip"):
             self.network = load_clip(o, self.ctx.dataset.classes)
@@ -102,7 +120,10 @@ class ClipLearner(nn.Module):
         terms = tuple(Term(name=name, rows=name, loss=name, weight=weight) for name, weight in weights.items())
         budget = Budget(steps=o.steps, batch=o.batch, rate=o.rate, warmup=o.warmup, weight_decay=o.weight_decay, ema=0.0)
         phase = Phase(name="learner", terms=terms, budget=budget)
-        runtime.fit(Fitting(phase=phase, model=self, losses=losses, pools=pools, label="learner.clip"))
+        watch: dict[str, Any] = {}
+        if held is not None and len(held.codes):
+            watch = {"validate": lambda: self._loss_on(held), "validate_every": max(1, o.steps // LOOKS)}
+        runtime.fit(Fitting(phase=phase, model=self, losses=losses, pools=pools, label="learner.clip", **watch))
         self.eval()
 
     def predict(self, records: Any) -> Predictions:
@@ -129,6 +150,18 @@ class ClipLearner(nn.Module):
     def embed(self, features: Tensor) -> Tensor:
         """[n, d] image features of length 1 of pictures [n, 3, h, w] in [-1, 1]."""
         return self.network.embed(features)
+
+    def _loss_on(self, held: Origin) -> float:
+        """Mean cross-entropy of records as they are, without dropout."""
+        trained, total = self.training, 0.0
+        self.eval()
+        with torch.no_grad(), self.ctx.runtime.autocast():
+            for start in range(0, len(held.codes), BATCH):
+                rows = np.arange(start, min(start + BATCH, len(held.codes)))
+                logits = self.logits(self._pictures(held.records, rows)).float()
+                total += float(F.cross_entropy(logits, held.codes[rows].to(logits.device), reduction="sum"))
+        self.train(trained)
+        return total / len(held.codes)
 
     def _pictures(self, records: Any, rows: Array) -> Tensor:
         codec = self.ctx.codec
