@@ -10,11 +10,11 @@ import statistics
 from typing import Any
 
 from common import cached
-from galot import SEEDS, child, played, settings
+from galot import child, played, settings
 
 from scarce.report.statistics import Child, find, paired, summarise
 
-ARMS, CYCLES, CYCLED = ("random", "margin"), 5, 1
+ARMS, CYCLES, CYCLED, MOVED = ("random", "margin"), 5, 1, 3  # seeds of cycles and of transfer, which trains ten learners a run
 LEARNERS: dict[str, dict[str, Any]] = {
     "resnet": {"width": 8, "steps": 150}, "vit": {"width": 48, "heads": 4, "layers": 2, "steps": 300},
     "mobilenet": {"width": 0.35, "steps": 150}, "features": {"steps": 100},
@@ -27,7 +27,7 @@ def transfer(learner: str) -> dict[str, Any]:
     children: list[Child] = []
     for arm in ARMS:
         run = played("shapes", arm)
-        for seed in range(SEEDS):
+        for seed in range(MOVED):
             sets = {
                 "data.modality": "images", "data.source": "builtin:shapes", "data.labelled": "5 per class", "arm": [{"name": arm}],
                 "seed": seed, "runtime.threads": 1, "data.synthetic": [f"run:{child(run, arm, seed)}"],
@@ -41,7 +41,7 @@ def transfer(learner: str) -> dict[str, Any]:
             row |= {short: None if found is None else found.value}
     gap = paired(children, ("margin", "both"), ("random", "both"), "accuracy")
     facts = {"margin - random": gap.mean, "low": gap.low, "high": gap.high, "verdict": gap.verdict}
-    return {"what": f"transfer to {learner}", "seeds": SEEDS, **row, **facts, "ok": None}
+    return {"what": f"transfer to {learner}", "seeds": MOVED, **row, **facts, "ok": None}
 
 
 def cycles(arm: str) -> list[dict[str, Any]]:
