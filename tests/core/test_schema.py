@@ -50,7 +50,7 @@ def test_every_packaged_recipe_is_valid(validator, name):
     ("path", "value"),
     [
         (("train", "stepz"), 10),
-        (("train", "steps"), 0),
+        (("train", "steps"), -1),
         (("backbone", "widht"), 10),
         (("backbone", "width"), "wide"),
         (("backbone", "name"), "no-such-network"),
