@@ -15,6 +15,8 @@ from scarce.runtime.runtime import SharedRuntime
 from scarce_images.codec import ImageCodec
 from scarce_images.encoder import Space, encoder
 
+TINY = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "image_size": 24, "patch_size": 8}
+
 
 def runtime(precision="fp32"):
     return SharedRuntime(seed=0, options=RuntimeOptions(threads=1, precision=precision))
@@ -68,17 +70,9 @@ def test_preprocessing_is_that_of_the_network_and_differentiable():
 
 @pytest.mark.parametrize("kind", ["clip", "vit"])
 def test_a_folder_of_transformers_is_a_space(kind, tmp_path):
-    shape = {
-        "hidden_size": 16,
-        "intermediate_size": 32,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-        "image_size": 24,
-        "patch_size": 8,
-    }
     with runtime().seeded("test"):
         model = (
-            CLIPVisionModelWithProjection(CLIPVisionConfig(**shape, projection_dim=12)) if kind == "clip" else ViTModel(ViTConfig(**shape))
+            CLIPVisionModelWithProjection(CLIPVisionConfig(**TINY, projection_dim=12)) if kind == "clip" else ViTModel(ViTConfig(**TINY))
         )
     model.eval().save_pretrained(tmp_path)
     write_json(tmp_path / "preprocessor_config.json", {"image_mean": [0.5, 0.4, 0.3], "image_std": [0.2, 0.3, 0.4]})
@@ -128,15 +122,7 @@ def test_what_the_hubs_cache_holds_is_a_space(tmp_path, monkeypatch):
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     home = tmp_path / "models--some--vit"
     folder = home / "snapshots" / "0123456789abcdef0123456789abcdef01234567"
-    shape = {
-        "hidden_size": 16,
-        "intermediate_size": 32,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-        "image_size": 24,
-        "patch_size": 8,
-    }
-    ViTModel(ViTConfig(**shape)).eval().save_pretrained(folder)
+    ViTModel(ViTConfig(**TINY)).eval().save_pretrained(folder)
     write_json(folder / "preprocessor_config.json", {"image_mean": [0.5] * 3, "image_std": [0.5] * 3})
     (home / "refs").mkdir()
     (home / "refs" / "main").write_text(folder.name)

@@ -62,7 +62,7 @@ class Origin:
 
     def apart(self, each: int) -> tuple[Origin, Origin]:
         """What trains, and of each class the last `each` records to be held out; one of each class always trains."""
-        hold = [rows[1:][-each:] for code in torch.unique(self.codes) if len(rows := torch.nonzero(self.codes == code)[:, 0])]
+        hold = [torch.nonzero(self.codes == code)[1:, 0][-each:] for code in torch.unique(self.codes)]
         kept = torch.ones(len(self.codes), dtype=torch.bool)
         kept[torch.cat(hold)] = False
         return self._part(kept), self._part(~kept)
