@@ -14,7 +14,7 @@ import re
 import sys
 import tomllib
 import types
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -50,8 +50,8 @@ def type_name(annotation: Any, limits: str = "") -> str:
         return type_name(args[0], limits or limits_of(args[1]))
     if origin is tuple:
         return f"list of {type_name(args[0])}"
-    if origin is dict:
-        return "table"
+    if origin in (dict, Mapping):
+        return "table" if args[1:] != (str,) else "table of text"
     known = {str: "text", int: "whole number", float: "number", bool: "true or false", Named: "table with `name`", Arm: "table with `name`"}
     known |= {Factor: "table with `name` and `level`"}
     return known.get(annotation, getattr(annotation, "__name__", str(annotation))) + limits

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from scarce.catalogue import read_catalogue
+from scarce.errors import RecipeError
 from scarce.files import read_json
 from scarce.runs import api
 from scarce.runs.recipe import read_toml, resolve
@@ -98,3 +99,10 @@ def test_the_published_setting_runs_with_tiny_folders(pipeline, clip_folder, ban
     assert found["accuracy", "both"]["value"] > 0
     assert found["branch_advice", "synthetic"]["note"]
     assert run.sample(2, where={"place": "top"})["place"].tolist() == ["top", "top"]
+
+
+def test_a_classifier_that_is_not_there_is_said_before_anything_is_trained(drawer, tmp_path):
+    sets = {"generator.from": f"run:{drawer.folder}", "learner": {"name": "clip", "source": f"path:{tmp_path}/nowhere"}}
+    with pytest.raises(RecipeError, match="is not a model folder"):
+        api.run("datadream/shapes", preset="test", set=sets, out=tmp_path / "run", quiet=True)
+    assert not list((tmp_path / "run").rglob("*.safetensors"))

@@ -1,5 +1,7 @@
 """Strategy `varied` and layers that stay frozen: pictures and captions change alike, and nothing else does."""
 
+import itertools
+
 import pytest
 import torch
 
@@ -9,10 +11,9 @@ from scarce.errors import PlanError
 from scarce.files import read_json
 from scarce.runs.opening import open_generator
 from scarce_datadream.config import Varied as Options
-from scarce_datadream.varied import ORDERS, Varied, said_of, varied
+from scarce_datadream.varied import Varied, mirrored, recoloured, recolouring, rgb
 
-COLOURS = (("red", "green", "blue"), ("cyan", "purple", "yellow"))
-PURE = {"red": (1, 0, 0), "green": (0, 1, 0), "blue": (0, 0, 1), "cyan": (0, 1, 1), "purple": (1, 0, 1), "yellow": (1, 1, 0)}
+COLOURS = {"red": "#d92121", "green": "#29a634", "blue": "#2b57d9"}
 ALL = {"name": "all-classes", "epochs": 3, "targets": ["backbone"]}
 
 
@@ -20,33 +21,52 @@ def weights(run):
     return open_generator(run.folder, read_catalogue())[0].weights("train")
 
 
-@pytest.mark.parametrize("order", range(len(ORDERS)))
-def test_a_colour_and_its_word_stay_together(order):
-    words = Varied(Options(colours=COLOURS))._words(False, order)
-    for word, channels in PURE.items():
-        picture = torch.tensor(channels).float()[None, :, None, None].expand(1, 3, 2, 2)
-        seen = varied(picture, torch.tensor([False]), torch.tensor([order]))[0, :, 0, 0].tolist()
-        assert seen == list(map(float, PURE[said_of(f"a {word} ring", words).split()[1]]))
+def drawn(code, cover, ground):
+    """A picture [1, 3, n, 1] in [-1, 1]: so much ink of a colour on a grey ground, in 0-1."""
+    cover = cover[None, None, :, None]
+    return (cover * rgb(code)[None, :, None, None] + (1 - cover) * ground).float() * 2 - 1
+
+
+@pytest.mark.parametrize(("source", "target"), itertools.permutations(COLOURS, 2))
+@pytest.mark.parametrize("ground", [0.95, 0.1])
+def test_a_picture_in_one_colour_becomes_one_in_another_soft_edges_included(source, target, ground):
+    cover = torch.linspace(0, 1, 5, dtype=torch.float64)
+    before, after = (drawn(COLOURS[word], cover, ground) for word in (source, target))
+    found = recoloured(before, recolouring(rgb(COLOURS[source]), rgb(COLOURS[target]))[None])
+    assert torch.allclose(found, after, atol=1e-5)
+
+
+def test_one_word_for_a_colour_takes_another_s_place_and_several_none():
+    made = Varied(Options(colours=COLOURS))
+    assert [made._swap(Prompt(text="a Red ring"), u) for u in (0.0, 0.34, 0.99)] == [None, ("red", "green"), ("red", "blue")]
+    assert [made._swap(Prompt(text=text), 0.99) for text in ("a ring", "a red and green ring", None, "a reddish ring")] == [None] * 4
+    assert made._asked(Prompt(text="a Red ring, redder"), False, ("red", "blue")).text == "a blue ring, redder"
+    assert torch.equal(made._recolouring(None), torch.eye(3, dtype=torch.float64))
 
 
 def test_a_mirror_turns_pictures_and_words():
-    words = Varied(Options())._words(True, 0)
-    assert said_of("small, at the Left and right of leftover", words) == "small, at the right and left of leftover"
-    assert said_of("at the left", Varied(Options())._words(False, 0)) == "at the left"
-    asked = Varied(Options())._asked(Prompt(label="ring", text="a ring at the left", props={"x": 0.0}), True, 0)
-    assert (asked.label, asked.text, asked.props) == ("ring", "a ring at the right", {})
+    asked = Varied(Options())._asked
+    assert asked(Prompt(text="small, at the Left and right of leftover"), True, None).text == "small, at the right and left of leftover"
+    assert asked(Prompt(text="at the left"), False, None).text == "at the left"
+    turned = asked(Prompt(label="ring", text="a ring at the left", props={"x": 0.0}), True, None)
+    assert (turned.label, turned.text, turned.props) == ("ring", "a ring at the right", {})
     picture = torch.arange(4.0).view(1, 1, 1, 4)
-    both = varied(picture.repeat(2, 3, 1, 1), torch.tensor([True, False]), torch.tensor([0, 0]))
+    both = mirrored(picture.repeat(2, 3, 1, 1), torch.tensor([True, False]))
     assert both[:, 0, 0].tolist() == [[3, 2, 1, 0], [0, 1, 2, 3]]
     with pytest.raises(ValueError, match="each word once"):
         Options(sides=[("left", "right"), ("left", "top")])
+    with pytest.raises(ValueError, match="each word once"):
+        Options(colours={"left": "#ff0000"})
+    for code in ("blue", "#808080"):
+        with pytest.raises(ValueError, match="not a colour like #2699e6"):
+            Options(colours={"blue": code})
 
 
 def test_no_variation_is_no_change_and_a_variation_is_one(adapt):
     """With nothing to change it trains to the same bits, rows that are asked for nothing among them."""
     sets = {"evaluator": [], "learner": None, "train.null": 0.5}
     plain, still, moved = (weights(adapt([ALL, *more], **sets)) for more in (
-        [], [{"name": "varied", "mirror": False}], [{"name": "varied", "colours": [["red", "green", "blue"]]}]
+        [], [{"name": "varied", "mirror": False, "colours": COLOURS}], [{"name": "varied", "colours": COLOURS}]
     ))  # fmt: skip
     assert all(torch.equal(plain[name], still[name]) for name in plain)
     assert any(not torch.equal(plain[name], moved[name]) for name in plain)

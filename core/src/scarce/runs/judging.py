@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scarce.contract.contexts import BaselineContext, DrawContext, EvaluatorContext, LearnerContext
 from scarce.contract.dataset import Dataset, take
 from scarce.contract.generator import Generator
-from scarce.contract.protocols import Codec, ComparedLearner, Predictions, TrainingPart
+from scarce.contract.protocols import Codec, ComparedLearner, Learner, Predictions, TrainingPart
 from scarce.contract.results import Figure, Metric
 from scarce.errors import ScarceError
 from scarce.runs.assembly import Assembly
@@ -60,6 +60,24 @@ def as_part(records: Any, dataset: Dataset, origin: str) -> TrainingPart:
     return TrainingPart(records=records, target=np.zeros(0) if target is None else target, origin=origin)
 
 
+def learns(dataset: Dataset, assembly: Assembly) -> bool:
+    """Whether there is a learner and something to learn."""
+    return "learner" in assembly.loaded and dataset.target is not None
+
+
+def fresh_learner(
+    dataset: Dataset, codec: Codec, assembly: Assembly, runtime: SharedRuntime, generator: Generator | None, path: str = "learner",
+    purpose: str = "learner",
+) -> Learner:
+    """An unfitted learner, whose seed is that of its purpose; raises what the plugin raises of options that can't be met."""
+    ctx = LearnerContext(
+        dataset=dataset, codec=codec, runtime=runtime, seed=runtime.derive(purpose) % 2**31, generator=generator,
+        parts=assembly.parts_of(path),
+    )  # fmt: skip
+    built: Learner = assembly.scope.learner_build(path, ctx)
+    return built
+
+
 def learn(
     dataset: Dataset,
     codec: Codec,
@@ -72,17 +90,13 @@ def learn(
 
     The arms that a learner brings are sources too, called by their name for real data, and "source:name" for others.
     """
-    if "learner" not in assembly.loaded or dataset.target is None:
+    if not learns(dataset, assembly):
         return {}, {}
     test = take(dataset.records, dataset.rows("test"))
-    ctx = LearnerContext(
-        dataset=dataset, codec=codec, runtime=runtime, seed=runtime.derive("learner") % 2**31, generator=generator,
-        parts=assembly.parts_of("learner"),
-    )  # fmt: skip
     out, facts = dict[str, Predictions](), dict[str, Mapping[str, Any]]()
     with runtime.progress.track("learn", len(sources)) as advance:
         for source, parts in sources.items():
-            learner = assembly.scope.learner_build("learner", ctx)
+            learner = fresh_learner(dataset, codec, assembly, runtime, generator)
             learner.fit(parts)
             out[source] = learner.predict(test)
             if isinstance(learner, ComparedLearner):

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 
 from scarce.contract.condition import Condition, Prompt
-from scarce.contract.contexts import LearnerContext, WriteContext
+from scarce.contract.contexts import WriteContext
 from scarce.contract.dataset import Dataset, concat, take
 from scarce.contract.protocols import Codec, TrainingPart
 from scarce.errors import DataError, RunError
@@ -22,7 +22,7 @@ from scarce.runs.acquire import Ascent, Embedding, Search, ascend, auto_epsilon,
 from scarce.runs.assembly import Assembly
 from scarce.runs.generating import class_counts, generate, train_counts
 from scarce.runs.generator import TrainedGenerator
-from scarce.runs.judging import as_part
+from scarce.runs.judging import as_part, fresh_learner
 from scarce.runs.naming import class_prompts, refuse_alike, routed
 from scarce.runs.reuse import after
 from scarce.runs.scoring import Scorer
@@ -123,11 +123,7 @@ def _labelled(loop: Loop) -> list[TrainingPart]:
 
 
 def _fit(loop: Loop, path: str, parts: Sequence[TrainingPart], purpose: str) -> Any:
-    ctx = LearnerContext(
-        dataset=loop.dataset, codec=loop.codec, runtime=loop.runtime, seed=loop.runtime.derive(purpose) % 2**31,
-        generator=loop.generator, parts=loop.assembly.parts_of(path),
-    )  # fmt: skip
-    learner = loop.assembly.scope.learner_build(path, ctx)
+    learner = fresh_learner(loop.dataset, loop.codec, loop.assembly, loop.runtime, loop.generator, path, purpose)
     learner.fit(parts)
     return learner
 

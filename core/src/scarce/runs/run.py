@@ -29,7 +29,7 @@ from scarce.runs.building import build_model, continued, keep_base, restore_base
 from scarce.runs.estimating import needs, refuse_large, refuse_unfit, roomy
 from scarce.runs.generating import asked_prompts, generate, shots
 from scarce.runs.generator import TrainedGenerator
-from scarce.runs.judging import as_part, baselines, draw_records, evaluate, learn, subsets
+from scarce.runs.judging import as_part, baselines, draw_records, evaluate, fresh_learner, learn, learns, subsets
 from scarce.runs.loading import describer, load_data, make_codec, record_prompts, training_prompts, view_prompts, viewed_rows
 from scarce.runs.mending import BOOKED, Digests, changed, hold, mend
 from scarce.runs.model import Model, parameter_count
@@ -129,6 +129,8 @@ def _carried_out(job: Job, before: Digests) -> dict[str, Any]:
         record_data(folder, dataset)
         _same(folder, before, "data.json", "the data")
         codec = make_codec(dataset, assembly, recipe, folder, codec_parent(recipe, job.catalogue))
+        if learns(dataset, assembly):  # what none can be built from is said before anything is trained
+            fresh_learner(dataset, codec, assembly, runtime, None)
         notify("run_started", 0, {"rows": len(dataset)})
         generator, facts = None, list[dict[str, Any]]()
         others = reused(recipe, folder, dataset, assembly, job.catalogue)

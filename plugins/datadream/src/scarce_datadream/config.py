@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
+import re
+from collections.abc import Mapping
+
+from pydantic import Field, field_validator, model_validator
 
 from scarce.contract.options import Options
 
@@ -26,24 +29,31 @@ class Shots(Options):
 
 
 class Varied(Options):
-    """Strategy `varied`: what changes places, in pictures and in their captions.
+    """Strategy `varied`: what changes, in pictures and in their captions.
 
-    mirror: whether half of the pictures are mirrored; sides: pairs of words that change places with them; colours: triples of words
-    for what is mostly red, green and blue, or what lacks just that ("cyan", "purple", "yellow"), which change places as the
-    channels do, () leaves colours as they are.
+    mirror: whether half of the pictures are mirrored; sides: pairs of words that change places with them; colours: the words for colours
+    and what each looks like ("#2699e6"), of which a picture of one takes another's place at random; {} leaves colours as they are.
     """
 
     mirror: bool = True
     sides: tuple[tuple[str, str], ...] = (("left", "right"),)
-    colours: tuple[tuple[str, str, str], ...] = ()
+    colours: Mapping[str, str] = {}
 
-    @field_validator("sides", "colours")
+    @field_validator("colours")
     @classmethod
-    def _lower_once(cls, groups: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
-        words = [word for group in groups for word in group]
+    def _are_colours(cls, colours: Mapping[str, str]) -> Mapping[str, str]:
+        for word, code in colours.items():
+            found = re.fullmatch("#([0-9a-f]{2})([0-9a-f]{2})([0-9a-f]{2})", code.lower())
+            if found is None or len(set(found.groups())) == 1:
+                raise ValueError(f"{word}: {code} is not a colour like #2699e6, or it is a grey, which no hue can be turned into")
+        return colours
+
+    @model_validator(mode="after")
+    def _lower_once(self) -> Varied:
+        words = [*(word for pair in self.sides for word in pair), *self.colours]
         if len(set(words)) < len(words) or any(word != word.lower() for word in words):
             raise ValueError("each word once, and in lower case")
-        return groups
+        return self
 
 
 class PriorPreservation(Options):

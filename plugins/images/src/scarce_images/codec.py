@@ -49,8 +49,7 @@ class ImageCodec:
 
     def encode(self, records: pd.DataFrame) -> State:
         """num [n, 3, h, w] float32 in [-1, 1]."""
-        num = torch.from_numpy(self.pixels(records)).permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
-        return State(num / 127.5 - 1, torch.zeros(len(records), self.size, self.size, 0, dtype=torch.int64))
+        return State(as_numbers(torch.from_numpy(self.pixels(records))), torch.zeros(len(records), self.size, self.size, 0, dtype=torch.int64))
 
     def soft(self, state: State) -> Tensor:
         """[n, 3, h, w] in [-1, 1]; a value outside counts as the nearest inside, as it does in a decoded picture."""
@@ -98,6 +97,11 @@ class ImageCodec:
     def save(self, folder: Path) -> None:
         """codec.json."""
         write_json(folder / "codec.json", {"format": FORMAT, "size": self.size, "target": self.target, "classes": self.classes})
+
+
+def as_numbers(pixels: Tensor) -> Tensor:
+    """[n, 3, h, w] float32 in [-1, 1] of bytes [n, h, w, 3]."""
+    return pixels.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format) / 127.5 - 1
 
 
 def make_codec(dataset: Dataset) -> ImageCodec:
