@@ -17,8 +17,8 @@ from datadream import SPACES
 from scarce.report.statistics import Child, by_seed, find, paired, summarise
 from scarce.runs import api
 
-SEEDS, STEPS, BATCH, CLASSES, STYLE = 2, 300, 8, 6, "outline"
-SHOTS, EACH = (1, 2, 4, 8, 16), (6, 24, 96)
+SEEDS, STEPS, BATCH, CLASSES, STYLE = 3, 300, 8, 6, "outline"
+SHOTS, EACH = (1, 2, 4, 8, 16), (6, 24, 100, 500)
 SOURCES = {"real": "real", "augmented copies": "augment", "real + synthetic": "both"}
 
 

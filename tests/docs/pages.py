@@ -348,6 +348,16 @@ def emoji_part(old: str) -> str:
     return table((*head, "kernel distance, pixels", "kernel distance, EfficientNet-Lite0"), cells)
 
 
+def shots_part(old: str) -> str:
+    """Accuracy over shots and pictures, as `make bench ONLY=datadream-sweep` kept it."""
+    names = ("real", "augmented copies", "real + synthetic", "labels", "nearly copies")
+    cells = [
+        (r["what"], *(f"{r[n]:.3f}" for n in names), ", ".join(f"{v:.2f}" for v in r["real + synthetic by seed"]))
+        for r in measured("datadream-sweep")
+    ]
+    return table(("outlined shapes", *names[:3], "labels right", "nearly copies of shots", "real + synthetic, by seed"), cells)
+
+
 def transfer_part(old: str) -> str:
     """The same pictures under other classifiers, as `make bench ONLY=galot-reuse` kept them."""
     names = ("real", "random, with real", "margin, with real")
@@ -375,7 +385,7 @@ PARTS: dict[str, dict[str, Callable[[str], str]]] = {
     "plugins/text2data/README.md": {"components": components_part("scarce-text2data")},
     "plugins/text/README.md": {"components": components_part("scarce-text")},
     "plugins/lugpi/README.md": {"components": components_part("scarce-lugpi")},
-    "docs/datadream.md": {"datadream": datadream_part, "emoji": emoji_part},
+    "docs/datadream.md": {"datadream": datadream_part, "shots": shots_part, "emoji": emoji_part},
     "docs/galot.md": {"measured": galot_part, "transfer": transfer_part},
     "docs/text2data.md": {"measured": text2data_part, "sweep": text2data_sweep_part},
     "docs/tldr.md": {"measured": tldr_part, "parts": suite_part("suite"), "weights": suite_part("weights"), "priors": priors_part},

@@ -11,7 +11,9 @@ test_conformance = components(
     {
         "strategy all-classes": Case(options=SHOTS),
         "strategy per-class": Case(options=SHOTS),
-        "strategy varied": Case(options={"mirror": False, "colours": {"red": "#d92121", "blue": "#2b57d9"}}, data=Data(modality="kit-image")),
+        "strategy varied": Case(
+            options={"mirror": False, "colours": {"red": "#d92121", "blue": "#2b57d9"}}, data=Data(modality="kit-image")
+        ),
         "strategy prior-preservation": Case(options={"each": 1}, data=Data(modality="kit-image")),
         "learner clip": Case(
             options=lambda request: {

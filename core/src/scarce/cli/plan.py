@@ -27,7 +27,7 @@ def main(argv: list[str]) -> None:
     from scarce.runs.loading import load_data, make_codec
     from scarce.runs.parents import codec_parent, settled
     from scarce.runs.planning import rows
-    from scarce.runs.recipe import data_overrides, find_recipe, parse_set, resolve
+    from scarce.runs.recipe import data_overrides, find_recipe, parse_set, resolve, with_arm
     from scarce.runs.run import Job, prepare
     from scarce.runtime.room import disk_free, memory_free
     from scarce.runtime.runtime import SharedRuntime
@@ -44,27 +44,34 @@ def main(argv: list[str]) -> None:
         raise RecipeError("nothing is planned: the recipe has no generator, and only learns from its data", hint="scarce run RECIPE")
     with TemporaryDirectory() as folder:
         codec = make_codec(dataset, assembly, recipe, Path(folder), codec_parent(recipe, catalogue))
-        if (recipe.generator.source is not None or recipe.generator.given) and not recipe.strategy:
+        if not _trains(recipe):
             raise RecipeError("nothing is trained: the generator is used as it is", hint="scarce run RECIPE")
         with roomy("the network with its data"):
             made = prepare(Job(recipe, Path(folder), catalogue), dataset, codec, assembly, runtime)
     plan, found = made.model.plan, needs(recipe, dataset, made.model, made.codec.space, made.rows.streamed)
     made = replace(made, rows=replace(made.rows, stream=None))  # a calibration trains on held rows
-    runs = recipe.seeds * max(1, len(recipe.arm))
+    arms = [with_arm(recipe, arm.overrides) for arm in recipe.arm] or [recipe]
+    runs, trained = recipe.seeds * len(arms), recipe.seeds * sum(map(_trains, arms))
     refuse_unfit(found, asked.out, runtime.device, runs=runs)
     lines = _phases(dataset, recipe, rows(plan))
     cost = {
-        "runs": runs, "steps": sum(p.budget.steps for p in plan.phases),
+        "runs": runs, "trained": trained, "steps": sum(p.budget.steps for p in plan.phases),
         "rows": sum(p.budget.steps * p.budget.batch * len(p.terms) for p in plan.phases),
     }  # fmt: skip
-    lines.append(f"cost: {cost['steps']} steps on {cost['rows']:,} rows drawn, in each of {cost['runs']} run(s)")
+    many = f"each of {runs}" if trained == runs else f"{trained} of {runs}"
+    lines.append(f"cost: {cost['steps']} steps on {cost['rows']:,} rows drawn, in {many} run(s)")
     facts = _facts(asked.calibrate, made, dataset, recipe, assembly, runtime)
-    facts |= {"runs": runs, "earlier": earlier(recipe, asked.out)}
-    facts["seconds"] = runs * sum(stages(facts).values())
+    facts |= {"runs": runs, "trained": trained, "earlier": earlier(recipe, asked.out)}
+    facts["seconds"] = runs * sum(stages(facts).values()) - (runs - trained) * facts["train_seconds"]
     facts |= {"memory_free": memory_free(runtime.device), "disk_free": disk_free(asked.out)}
     lines += shown_needs(found, facts)
     out = {"recipe": plain(recipe), "plan": plan.to_json(), "cost": cost, "needs": found.to_json(), "estimate": facts}
     show(out, "\n".join(lines), as_json=asked.json)
+
+
+def _trains(recipe: Any) -> bool:
+    """Whether a run of it trains a generator; one that is given and not adapted is used as it is."""
+    return bool(recipe.strategy) or not (recipe.generator.source is not None or recipe.generator.given)
 
 
 def _phases(dataset: Any, recipe: Any, phases: list[dict[str, Any]]) -> list[str]:

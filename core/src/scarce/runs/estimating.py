@@ -141,7 +141,8 @@ def lines(found: Needs, facts: dict[str, Any]) -> list[str]:
     runs, how, before = facts["runs"], facts["how"], facts["earlier"]
     parts = ", ".join(f"{name} {_clock(seconds)}" for name, seconds in stages(facts).items())
     how += "" if before is None else f"; {', '.join(n for k, n in PARTS.items() if k in before)} as in {before['folder']}"
-    said = f"time: {parts} in each of {runs} run(s), {_clock(facts['seconds'])} in all ({how})"
+    which = f"each of {runs} run(s)" + (f", of which {facts['trained']} train" if facts["trained"] < runs else "")
+    said = f"time: {parts} in {which}, {_clock(facts['seconds'])} in all ({how})"
     said += "" if before else "; learners and evaluators come on top, and are known when a run that asks the same of them is finished"
     memory = f"{shown(facts['used'])} loaded, {shown(found.training)} to train, {shown(found.samples)} of samples"
     memory += f", {shown(facts['step'])} of a step" if facts["step"] else ""

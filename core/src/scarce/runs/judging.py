@@ -66,7 +66,12 @@ def learns(dataset: Dataset, assembly: Assembly) -> bool:
 
 
 def fresh_learner(
-    dataset: Dataset, codec: Codec, assembly: Assembly, runtime: SharedRuntime, generator: Generator | None, path: str = "learner",
+    dataset: Dataset,
+    codec: Codec,
+    assembly: Assembly,
+    runtime: SharedRuntime,
+    generator: Generator | None,
+    path: str = "learner",
     purpose: str = "learner",
 ) -> Learner:
     """An unfitted learner, whose seed is that of its purpose; raises what the plugin raises of options that can't be met."""

@@ -303,25 +303,11 @@ def judge(
     extra: TrainingPart | None = None,
 ) -> dict[str, Any]:
     """Fit the learner on every source of data, evaluate, and write metrics.json."""
-    train = dataset.part(dataset.rows("train"))
-    taught = train.codes() >= 0 if train.task == "classification" else train.labelled  # a record with a caption may have no class
-    rows = np.flatnonzero(taught)
-    target = np.zeros(0) if train.target is None else train.target[rows]
-    real = TrainingPart(records=take(train.records, rows), target=target, ids=train.ids[rows])
-    others: dict[str, TrainingPart] = {}
-    shares: dict[str, TrainingPart] = {}
-    sources: dict[str, list[TrainingPart]] = {"real": [real]}
     drawn = codec if generator is None or _makes_views(job.recipe, generator) else generator.codec
-    if extra is not None:
-        sources |= {"reused": [extra], "real+reused": [real, extra]}
+    others: dict[str, TrainingPart] = {}
     if len(synthetic.records):
         others = baselines(dataset, codec, assembly, len(synthetic.records), runtime.derive("baselines") % 2**31)
-        sources |= {"synthetic": [synthetic], "both": [real, synthetic], **{name: [part] for name, part in others.items()}}
-        if dataset.target is not None:
-            shares = subsets(real, train.codes()[rows], runtime.derive("curve") % 2**31)
-            sources |= {name: [part] for name, part in shares.items()}
-    if dataset.target is not None and not len(rows) and len(sources) > 1:  # nothing to learn from but samples
-        sources = {name: parts for name, parts in sources.items() if parts[0] is not real}
+    sources, shares = _taught(dataset, synthetic, others, extra, runtime)
     began = time.monotonic()
     predictions, facts = learn(dataset, codec, assembly, sources, runtime, generator)
     cost["learn_seconds"] = round(time.monotonic() - began, 3)
@@ -343,12 +329,36 @@ def judge(
     cost["peak_models_mb"] = round(runtime.peak_bytes / 1e6, 3)
     cost["peak_memory_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
     counts = {name: len(dataset.rows(name)) for name in ("train", "validation", "test")}
+    labelled = int(dataset.labelled[dataset.rows("train")].sum())
     out = {
         "arm": job.arm, "seed": job.recipe.seed, "task": dataset.task, "cost": cost,
         "metrics": [m.to_json() for m in metrics if m.source not in shares],
         "curve": [{**m.to_json(), "rows": len(shares[m.source].records)} for m in metrics if m.source in shares],
-        "counts": {**counts, "labelled": int(train.labelled.sum()), "synthetic": len(synthetic.records)},
+        "counts": {**counts, "labelled": labelled, "synthetic": len(synthetic.records)},
     }  # fmt: skip
     write_json(job.folder / "figures.json", [figure.to_json() for figure in figures])
     write_json(job.folder / "metrics.json", out)
     return out
+
+
+def _taught(
+    dataset: Dataset, synthetic: TrainingPart, others: Mapping[str, TrainingPart], extra: TrainingPart | None, runtime: SharedRuntime
+) -> tuple[dict[str, list[TrainingPart]], dict[str, TrainingPart]]:
+    """What learners are taught from, by source, and the shares of the real records that are among it."""
+    train = dataset.part(dataset.rows("train"))
+    taught = train.codes() >= 0 if train.task == "classification" else train.labelled  # a record with a caption may have no class
+    rows = np.flatnonzero(taught)
+    target = np.zeros(0) if train.target is None else train.target[rows]
+    real = TrainingPart(records=take(train.records, rows), target=target, ids=train.ids[rows])
+    sources: dict[str, list[TrainingPart]] = {"real": [real]}
+    shares: dict[str, TrainingPart] = {}
+    if extra is not None:
+        sources |= {"reused": [extra], "real+reused": [real, extra]}
+    if len(synthetic.records):
+        sources |= {"synthetic": [synthetic], "both": [real, synthetic], **{name: [part] for name, part in others.items()}}
+        if dataset.target is not None:
+            shares = subsets(real, train.codes()[rows], runtime.derive("curve") % 2**31)
+            sources |= {name: [part] for name, part in shares.items()}
+    if dataset.target is not None and not len(rows) and len(sources) > 1:  # nothing to learn from but samples
+        sources = {name: parts for name, parts in sources.items() if parts[0] is not real}
+    return sources, shares

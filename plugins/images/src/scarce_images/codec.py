@@ -49,7 +49,9 @@ class ImageCodec:
 
     def encode(self, records: pd.DataFrame) -> State:
         """num [n, 3, h, w] float32 in [-1, 1]."""
-        return State(as_numbers(torch.from_numpy(self.pixels(records))), torch.zeros(len(records), self.size, self.size, 0, dtype=torch.int64))
+        return State(
+            as_numbers(torch.from_numpy(self.pixels(records))), torch.zeros(len(records), self.size, self.size, 0, dtype=torch.int64)
+        )
 
     def soft(self, state: State) -> Tensor:
         """[n, 3, h, w] in [-1, 1]; a value outside counts as the nearest inside, as it does in a decoded picture."""
