@@ -35,7 +35,9 @@ def test_shapes_from_shots_to_report(drawer, tmp_path):
     assert 0 <= found["branch_shared", "synthetic"]["value"] <= 1
     assert found["domain_shift", "synthetic"]["n"] == 24
     assert run.report.is_file()
-    assert len(run.sample(2, where={"shape": "star"})) == 2
+    assert run.sample(2, where={"shape": "star"})["shape"].tolist() == ["star", "star"]
+    assert set(run.sample(6)["shape"]) == {"circle", "cross", "ring", "square", "star", "triangle"}
+    assert run.sample(2, prompt="a small red ring")["shape"].tolist() == [None, None]  # nobody read the text for a class
 
 
 OTHERS = ["all-classes", "per-class", "class-prompts", "all-weights", "lora", "zero-shot", "issynth-like", "disef-like"]

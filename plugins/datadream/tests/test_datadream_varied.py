@@ -10,8 +10,9 @@ from scarce.contract import Prompt
 from scarce.errors import PlanError
 from scarce.files import read_json
 from scarce.runs.opening import open_generator
+from scarce_datadream.changes import mirrored, recoloured, recolouring, rgb
 from scarce_datadream.config import Varied as Options
-from scarce_datadream.varied import Varied, mirrored, recoloured, recolouring, rgb
+from scarce_datadream.varied import Varied, named_in, swap
 
 COLOURS = {"red": "#d92121", "green": "#29a634", "blue": "#2b57d9"}
 ALL = {"name": "all-classes", "epochs": 3, "targets": ["backbone"]}
@@ -32,15 +33,19 @@ def drawn(code, cover, ground):
 def test_a_picture_in_one_colour_becomes_one_in_another_soft_edges_included(source, target, ground):
     cover = torch.linspace(0, 1, 5, dtype=torch.float64)
     before, after = (drawn(COLOURS[word], cover, ground) for word in (source, target))
-    found = recoloured(before, recolouring(rgb(COLOURS[source]), rgb(COLOURS[target]))[None])
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = recoloured(before, recolouring(rgb(COLOURS[source]), rgb(COLOURS[target]))[None])
     assert torch.allclose(found, after, atol=1e-5)
 
 
 def test_one_word_for_a_colour_takes_another_s_place_and_several_none():
     made = Varied(Options(colours=COLOURS))
-    assert [made._swap(Prompt(text="a Red ring"), u) for u in (0.0, 0.34, 0.99)] == [None, ("red", "green"), ("red", "blue")]
-    assert [made._swap(Prompt(text=text), 0.99) for text in ("a ring", "a red and green ring", None, "a reddish ring")] == [None] * 4
-    assert made._asked(Prompt(text="a Red ring, redder"), False, ("red", "blue")).text == "a blue ring, redder"
+    assert [swap(Prompt(text="a Red ring"), COLOURS, u) for u in (0.0, 0.34, 0.99)] == [None, ("red", "green"), ("red", "blue")]
+    assert [swap(Prompt(text=text), COLOURS, 0.99) for text in ("a ring", "a red and green ring", None, "a reddish ring")] == [None] * 4
+    asked = made._asked(Prompt(text="a small Red ring, redder"), False, ("red", "blue"))
+    assert asked.text == "a small blue ring, redder"
+    shades = {"dark blue": "#000080", "blue": "#0000ff"}
+    assert swap(Prompt(text="a dark blue ring"), shades, 0.9) == ("dark blue", "blue")
     assert torch.equal(made._recolouring(None), torch.eye(3, dtype=torch.float64))
 
 
@@ -57,7 +62,7 @@ def test_a_mirror_turns_pictures_and_words():
         Options(sides=[("left", "right"), ("left", "top")])
     with pytest.raises(ValueError, match="each word once"):
         Options(colours={"left": "#ff0000"})
-    for code in ("blue", "#808080"):
+    for code in ("blue", "#808080", "#fffffe"):
         with pytest.raises(ValueError, match="not a colour like #2699e6"):
             Options(colours={"blue": code})
 
@@ -89,5 +94,15 @@ def test_frozen_layers_stay_and_the_others_train(adapt):
 def test_what_cannot_vary_is_said_before_training(adapt):
     with pytest.raises(PlanError, match="no weight of backbone is in a layer called 'block'"):
         adapt([{**ALL, "frozen": ["block"]}])
-    with pytest.raises(PlanError, match="of another class, '1' is one"):
+    with pytest.raises(PlanError, match="of another class, '1' says '1'"):
         adapt([ALL, {"name": "varied", "sides": [["7", "1"]]}])
+    with pytest.raises(PlanError, match="is not another strategy's already"):
+        adapt([ALL, {"name": "varied"}, {"name": "varied"}])
+    with pytest.raises(PlanError, match="no plain loss of rows"):
+        adapt([ALL, {"name": "varied"}, {"name": "augment"}])
+
+
+def test_words_are_found_whole_and_in_any_case():
+    assert named_in("left hand", ["left", "right"]) == ["left"]
+    assert named_in("Red Right leftover", ["left", "right", "red"]) == ["red", "right"]
+    assert named_in("anything", []) == []

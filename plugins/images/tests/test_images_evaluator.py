@@ -186,11 +186,14 @@ def test_groups_are_counted_and_judged_apart(ctx):
     train = take(data.records, data.rows("train"))
     assert found["group_share_distance", "synthetic"].value == pytest.approx((train["side"] == "right").mean())
     assert found["group_share_distance", "synthetic"].floor < 0.1
-    assert ("group_share_distance", "noise") not in found
+    assert "have no column 'side'" in found["group_share_distance", "noise"].error
     assert (found["group_accuracy_worst", "real"].value, found["group_accuracy_gap", "real"].value) == (0, 1)
     assert {f.name for f in judge.evaluator_draw(ctx)} == {"group_shares", "group_accuracy"}
     missing = measured(evaluator.Groups(config.Groups(column="age")), ctx)
     assert "no values in a column 'age'" in missing["group_share_distance", "synthetic"].error
+    many = data.records.assign(tags=[["a", str(i % 50)] for i in range(len(data.records))])  # of lists, each in few test pictures
+    rare = measured(evaluator.Groups(config.Groups(column="tags")), ctx.with_(dataset=replace(data, records=many)))
+    assert "no value of 'tags' has 10 test pictures" in rare["group_accuracy_worst", "real"].error
 
 
 ALL = [

@@ -11,7 +11,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from scarce.contract import Dataset, LearnerContext, TrainingPart, take
-from scarce.errors import DataError, RecipeError, RunError
+from scarce.errors import DataError, PluginError, RecipeError, RunError
 from scarce.runtime.options import RuntimeOptions
 from scarce.runtime.runtime import SharedRuntime
 from scarce_images import config, learner
@@ -222,6 +222,18 @@ def test_distortions_shift_whole_pictures_and_repeat_under_their_seed():
     flipped = [torch.equal(p, ramp[0].flip(2)) for p in mirrored]
     assert all(f or torch.equal(p, ramp[0]) for f, p in zip(flipped, mirrored, strict=True))
     assert 8 < sum(flipped) < 32
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "error", "said"),
+    [
+        ("vit", {"patch": 5}, RecipeError, "can't be cut into patches of 5"),
+        ("features", {"space": "path:/nowhere"}, PluginError, "not a model folder"),
+    ],
+)
+def test_what_no_learner_can_be_built_from_is_said_before_it_is_fitted(two, name, options, error, said):
+    with pytest.raises(error, match=said):
+        built(name, two, **options)
 
 
 def test_the_published_sizes_are_those_of_the_options():

@@ -66,7 +66,7 @@ class Run:
         """n finished records (a DataFrame for tables) that honour `where`; same seed, same records.
 
         where: {"left": "yes", "age": (30, 40), "city": ["Ulm", "Bonn"]}, or strings as on the command line. prompt: a text,
-        or several that are asked in turn; a generator that follows captions alone gives records without a class. length: of
+        or several that are asked in turn; where texts alone are followed, such records have no class unless `where` names it. length: of
         every record, where lengths vary. set: keys of [generate] for this call, such as steps and guidance. Raises DataError for
         unknown columns, unseen levels, empty ranges, empty prompts, lengths that the generator has no room for, and a class asked
         of one that follows captions alone.
@@ -104,18 +104,17 @@ class Run:
         generator.options = type(recipe.generate)(**{**recipe.generate.model_dump(), **(set or {})})
         random = generator.runtime.derive(f"sample/{seed}")
         known, labels = generator.codec.known(parse_where(where), n, random % 2**31)
-        follows = bool(recipe.generate.asking) or any(
-            "cond:label" in row.provides for row in parent_rows(origin(recipe, catalogue), catalogue)
-        )
-        if labels is not None and not follows:
+        heard = any("cond:label" in row.provides for row in parent_rows(origin(recipe, catalogue), catalogue))
+        if labels is not None and not (heard or recipe.generate.asking):
             raise DataError("this generator follows texts, not classes", hint="name the class in --prompt, as captions of this run do")
+        classed = labels is not None or heard or bool(recipe.generate.asking and prompt is None)  # nobody reads a text for a class
         if labels is None:
-            labels = self._labels(n, generator.classes) if follows else [None] * n
+            labels = self._labels(n, generator.classes) if classed else [None] * n
         prompts = Asked(labels, prompt, recipe.generate.asking)
-        return generator, {"prompts": prompts, "seed": random, "known": known, "length": length}, follows or not generator.classes
+        return generator, {"prompts": prompts, "seed": random, "known": known, "length": length}, classed or not generator.classes
 
     def _labelled(self, records: Any, labelled: bool) -> Any:
-        if not labelled and hasattr(records, "columns"):  # nobody reads a text for a class
+        if not labelled and hasattr(records, "columns"):
             records[read_json(children(self.folder)[0] / "data.json")["target"]] = None
         return records
 

@@ -9,6 +9,8 @@ from pydantic import Field, field_validator, model_validator
 
 from scarce.contract.options import Options
 
+LEAST_CHROMA = 25  # of 255, between the largest and the smallest channel of a colour that others are made from
+
 
 class Shots(Options):
     """Strategies `all-classes` and `per-class`: how long the shots are trained on.
@@ -44,8 +46,9 @@ class Varied(Options):
     def _are_colours(cls, colours: Mapping[str, str]) -> Mapping[str, str]:
         for word, code in colours.items():
             found = re.fullmatch("#([0-9a-f]{2})([0-9a-f]{2})([0-9a-f]{2})", code.lower())
-            if found is None or len(set(found.groups())) == 1:
-                raise ValueError(f"{word}: {code} is not a colour like #2699e6, or it is a grey, which no hue can be turned into")
+            parts = [int(part, 16) for part in found.groups()] if found else [0]
+            if max(parts) - min(parts) < LEAST_CHROMA:
+                raise ValueError(f"{word}: {code} is not a colour like #2699e6, or it is nearly a grey, which can't be turned into others")
         return colours
 
     @model_validator(mode="after")

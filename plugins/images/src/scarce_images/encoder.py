@@ -8,7 +8,8 @@ network of transformers, which is read because a person named it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
@@ -100,14 +101,19 @@ def encoder(space: str, resolution: int) -> Encoder:
 
 
 def _lite(resolution: int) -> Encoder:
-    packaged(_NETWORK, "efficientnet_lite_pytorch/model.py", install=_INSTALL)
-    source = packaged(_WEIGHTS, _FILE, install=_INSTALL)
+    source = _lite_files()
     kept = cache_folder() / source.with_suffix(".safetensors").name
     if not kept.is_file():
         write_tensors(kept, torch.load(source, map_location="cpu", weights_only=True))
     network = import_module("efficientnet_lite_pytorch").EfficientNet.from_name(LITE, image_size=resolution)
     network.load_state_dict(read_safetensors(kept))
     return Encoder(_Lite(network), resolution, [127 / 255] * 3, [128 / 255] * 3)
+
+
+def _lite_files() -> Path:
+    """The packaged weights of EfficientNet-Lite0, where its network is installed too."""
+    packaged(_NETWORK, "efficientnet_lite_pytorch/model.py", install=_INSTALL)
+    return packaged(_WEIGHTS, _FILE, install=_INSTALL)
 
 
 def locate(space: str) -> tuple[str, bool]:
@@ -125,22 +131,47 @@ def locate(space: str) -> tuple[str, bool]:
     return str(folder) if kind == "path" else space, folder.is_dir()
 
 
-def _tower(source: str) -> Encoder:
-    from transformers import AutoConfig, AutoModel, CLIPVisionModelWithProjection
-    from transformers.image_processing_base import ImageProcessingMixin
+@lru_cache(maxsize=8)
+def check_space(space: str) -> None:
+    """PluginError where a space's packages, folder or configuration are missing; of the hub's only that small file is fetched."""
+    if space == LITE:
+        _lite_files()
+    elif space not in (PIXELS, INK):
+        _configured(space)
+
+
+def _configured(source: str) -> Any:
+    """The configuration of a network of transformers."""
+    from transformers import AutoConfig
 
     name, local = locate(source)
+    with _explained(source):
+        return AutoConfig.from_pretrained(name, local_files_only=local)
+
+
+@contextmanager
+def _explained(source: str) -> Iterator[None]:
+    """What transformers raises of a source, as a PluginError with a way out."""
     try:
-        shape = AutoConfig.from_pretrained(name, local_files_only=local)
+        yield
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        name, local = locate(source)
+        why = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        what = f"feature space '{source}' is neither '{LITE}', '{PIXELS}', '{INK}' nor an image network of transformers ({why})"
+        hint = f"ls {name}" if local else f"where there is a connection: hf download {name}; or space = path:FOLDER"
+        raise PluginError(what, hint=hint) from error
+
+
+def _tower(source: str) -> Encoder:
+    from transformers import AutoModel, CLIPVisionModelWithProjection
+    from transformers.image_processing_base import ImageProcessingMixin
+
+    (name, local), shape = locate(source), _configured(source)
+    with _explained(source):
         kind = CLIPVisionModelWithProjection if shape.model_type in ("clip", "clip_vision_model") else AutoModel
         network = kind.from_pretrained(name, local_files_only=local)
         said, _ = ImageProcessingMixin.get_image_processor_dict(name, local_files_only=local)
         mean, std, side = said["image_mean"], said["image_std"], int(network.config.image_size)
-    except (OSError, ValueError, KeyError, AttributeError) as error:
-        why = str(error).strip().splitlines()[0]
-        what = f"feature space '{source}' is neither '{LITE}', '{PIXELS}', '{INK}' nor an image network of transformers ({why})"
-        hint = f"ls {name}" if local else f"where there is a connection: hf download {name}; or space = path:FOLDER"
-        raise PluginError(what, hint=hint) from error
     return Encoder(_Tower(network), side, mean, std)
 
 

@@ -6,7 +6,7 @@ another space.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -304,18 +304,22 @@ class Groups(EvaluatorSpec):
             *bars("group_accuracy", "Accuracy within groups", said, "accuracy", right, "utility"),
         ]
 
-    def _names(self, ctx: EvaluatorContext) -> dict[Any, str]:
+    def _names(self, ctx: EvaluatorContext) -> list[str]:
         records = real(ctx, "train", "test").records
         values = records[self.options.column].dropna() if self.options.column in getattr(records, "columns", ()) else []
-        return {value: str(value) for value in sorted(set(values), key=str)}
+        return sorted({str(value) for value in values})
 
-    def _shares(self, ctx: EvaluatorContext, names: Mapping[Any, str]) -> list[Metric]:
+    def _shares(self, ctx: EvaluatorContext, names: Sequence[str]) -> list[Metric]:
         column = self.options.column
         truth, out = share_of(real(ctx, "train").records, column, names), []
         floor = apart(share_of(real(ctx, "validation", "test").records, column, names), truth)
         for source in ctx.samples:
             found = side(ctx, source)
-            if len(found) == 0 or column not in found.records.columns:
+            if len(found) == 0:
+                continue
+            if column not in found.records.columns:
+                why = f"pictures of this source have no column '{column}': a generator gives them their class alone"
+                out.append(Metric(name="group_share_distance", value=NAN, source=source, error=why))
                 continue
             value = found.penalised(apart(share_of(found.records, column, names), truth), 1.0)
             note = note_of(found, f"column '{column}', {len(names)} groups")
@@ -327,8 +331,11 @@ class Groups(EvaluatorSpec):
             )  # fmt: skip
         return out
 
-    def _accuracies(self, ctx: EvaluatorContext, names: Mapping[Any, str]) -> list[Metric]:
+    def _accuracies(self, ctx: EvaluatorContext, names: Sequence[str]) -> list[Metric]:
         found = {s: row for s, row in self._right(ctx, names).items() if row}
+        if ctx.predictions and not found:
+            why = f"no value of '{self.options.column}' has {FEWEST} test pictures with a class"
+            return [Metric(name="group_accuracy_worst", value=NAN, source=s, error=why) for s in ctx.predictions]
         floor = found.get("real", {})
         out, n = [], len(ctx.dataset.rows("test"))
         for source, row in found.items():
@@ -341,12 +348,15 @@ class Groups(EvaluatorSpec):
             ]
         return out
 
-    def _right(self, ctx: EvaluatorContext, names: Mapping[Any, str]) -> dict[str, dict[str, float]]:
+    def _right(self, ctx: EvaluatorContext, names: Sequence[str]) -> dict[str, dict[str, float]]:
         data = ctx.dataset
         if data.task != "classification" or data.target is None:
             return {}
         test = data.rows("test")
-        truth, groups = data.codes_of(data.target)[test], take(data.records, test)[self.options.column].to_numpy(dtype=object)
+        truth, groups = data.codes_of(data.target)[test], take(data.records, test)[self.options.column].map(str)
         known = truth >= 0
         said = {s: data.codes_of(p.values) for s, p in ctx.predictions.items()}
-        return {s: within_groups(groups[known], codes[known] == truth[known], names, FEWEST) for s, codes in said.items()}
+        return {
+            s: within_groups(groups[known], codes[known] == truth[known], {name: name for name in names}, FEWEST)
+            for s, codes in said.items()
+        }

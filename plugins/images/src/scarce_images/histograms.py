@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -40,7 +39,7 @@ class ShapesHistograms(EvaluatorSpec):
         out = []
         for source, shares in self._shown(ctx, known).items():
             for name in known:
-                usual, held = (share_of(records, name, _names(name)) for records in (train, test))
+                usual, held = (share_of(records, name, WORDS[name]) for records in (train, test))
                 note = ", ".join(f"{word} {share:.3f}" for word, share in shares[name].items())
                 metric = Metric(name=f"shown_{name}_shift", value=apart(shares[name], usual), source=source, direction="lower", note=note)
                 out.append(metric.with_(floor=apart(held, usual), n=len(ctx.samples[source])))
@@ -53,7 +52,7 @@ class ShapesHistograms(EvaluatorSpec):
         shown = self._shown(ctx, known) if known else {}
         out = []
         for name in known:
-            shares = {"real": share_of(real(ctx, "train").records, name, _names(name)), **{s: row[name] for s, row in shown.items()}}
+            shares = {"real": share_of(real(ctx, "train").records, name, WORDS[name]), **{s: row[name] for s, row in shown.items()}}
             caption = f"Share of each {name} among real training pictures, and as it is read off the pictures of each source."
             out += bars(f"shown_{name}", f"What pictures show: {name}", caption, "share", shares, "fidelity")
         return out
@@ -70,9 +69,5 @@ class ShapesHistograms(EvaluatorSpec):
                 read = measure(np.stack(list(records["image"])), self.options.style)
                 read = pd.DataFrame(read).where(read["valid"], None)
                 scale = read["valid"].notna().mean()
-                out[source] = {name: {w: scale * s for w, s in share_of(read, name, _names(name)).items()} for name in known}
+                out[source] = {name: {w: scale * s for w, s in share_of(read, name, WORDS[name]).items()} for name in known}
         return out
-
-
-def _names(fact: str) -> Mapping[str, str]:
-    return {word: word for word in WORDS[fact]}

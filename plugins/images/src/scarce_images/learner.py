@@ -33,8 +33,8 @@ from scarce.contract import (
 from scarce.errors import RunError
 from scarce_images import config
 from scarce_images.codec import as_numbers, make_codec
-from scarce_images.encoder import Space, encoder
-from scarce_images.networks import Classifier, Standardised, mobilenet, resnet, vit
+from scarce_images.encoder import Space, check_space, encoder
+from scarce_images.networks import Classifier, Standardised, check_patches, mobilenet, resnet, vit
 
 Array = npt.NDArray[Any]
 BATCH = 256  # pictures at a time outside training
@@ -62,8 +62,9 @@ class Vit(LearnerSpec):
 
     @hookimpl
     def learner_build(self, ctx: LearnerContext) -> Learner:
-        """A fresh `Trained` on a transformer."""
+        """A fresh `Trained` on a transformer; RecipeError for patches that don't fit."""
         size = make_codec(ctx.dataset).size
+        check_patches(self.options, size)
         return Trained(ctx, self.options, "vit", lambda: vit(self.options, size))
 
 
@@ -87,7 +88,8 @@ class Features(LearnerSpec):
 
     @hookimpl
     def learner_build(self, ctx: LearnerContext) -> Learner:
-        """A fresh `Linear`."""
+        """A fresh `Linear`; PluginError for a space that is none, whose weights are read in `fit`."""
+        check_space(self.options.space)
         return Linear(ctx, self.options)
 
 

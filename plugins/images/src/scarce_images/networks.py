@@ -90,17 +90,21 @@ class Tokens(nn.Module):
         return out[:, 1:].mean(1)
 
 
+def check_patches(options: config.Vit, size: int) -> None:
+    """RecipeError for pictures of a size that can't be cut into the patches."""
+    if size % options.patch:
+        near = min((p for p in range(2, size + 1) if size % p == 0), key=lambda p: abs(p - options.patch))
+        what = f"learner.patch: pictures of {size} pixels can't be cut into patches of {options.patch}"
+        raise RecipeError(what, hint=f"--set learner.patch={near}")
+
+
 def vit(options: config.Vit, size: int) -> tuple[nn.Module, int]:
-    """A transformer on patches (arXiv 2010.11929) from a random start, and its width; RecipeError for patches that don't fit.
+    """A transformer on patches (arXiv 2010.11929) from a random start, and its width.
 
     Weights start as large as the width asks: the published 0.02 suits a width of 768, and a small one learns slowly from it.
     """
     from transformers import ViTConfig, ViTModel
 
-    if size % options.patch:
-        near = min((p for p in range(2, size + 1) if size % p == 0), key=lambda p: abs(p - options.patch))
-        what = f"learner.patch: pictures of {size} pixels can't be cut into patches of {options.patch}"
-        raise RecipeError(what, hint=f"--set learner.patch={near}")
     shape = ViTConfig(
         image_size=size, patch_size=options.patch, hidden_size=options.width, num_hidden_layers=options.layers,
         num_attention_heads=options.heads, intermediate_size=options.width * 2, initializer_range=options.width**-0.5,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,10 +24,10 @@ def within_groups(groups: Any, right: npt.NDArray[np.bool_], names: Mapping[Any,
     return {name: float(right[rows].mean()) for name, rows in member.items() if rows.sum() >= fewest}
 
 
-def share_of(records: Any, column: str, names: Mapping[Any, str]) -> dict[str, float]:
-    """Share of each group among records whose group is known; 0 without any."""
-    values = list(records[column].dropna())
-    return {name: sum(v == group for v in values) / max(1, len(values)) for group, name in names.items()}
+def share_of(records: Any, column: str, names: Sequence[str]) -> dict[str, float]:
+    """Share of each group, by its name, among records whose group is known; 0 without any."""
+    values = [str(value) for value in records[column].dropna()]
+    return {name: values.count(name) / max(1, len(values)) for name in names}
 
 
 def apart(first: Mapping[str, float], second: Mapping[str, float]) -> float:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from scarce.contract import Plan, PlanContext, State, StrategySpec, Term, TermContext, hookimpl
+from scarce.errors import PlanError
 from scarce_text2data.config import Augment as AugmentOptions
 from scarce_text2data.config import ConditionDropout as ConditionDropoutOptions
 from scarce_text2data.config import Joint as JointOptions
@@ -50,11 +51,14 @@ class Augment(StrategySpec):
 
     @hookimpl
     def strategy_amend_plan(self, ctx: PlanContext) -> Plan:
-        """Every leaf's loss of rows with their conditions, on augmented rows."""
+        """Every leaf's loss of rows with their conditions, on augmented rows; PlanError where another strategy has them already."""
         plan = ctx.plan
         for leaf in plan.leaves():
-            terms = tuple(t.with_(loss=f"{ctx.path}:augment") if t.loss == "denoise" and t.condition != "null" else t for t in leaf.terms)
-            plan = plan.replace(leaf.name, terms=terms)
+            plain = {t.name for t in leaf.terms if t.loss == "denoise" and t.condition != "null"}
+            if not plain:
+                what = f"{ctx.path}: phase '{leaf.name}' has no plain loss of rows with their conditions that could be augmented"
+                raise PlanError(what, hint="leave out the other strategy that changes what is denoised, or this one")
+            plan = plan.replace(leaf.name, terms=tuple(t.with_(loss=f"{ctx.path}:augment") if t.name in plain else t for t in leaf.terms))
         return plan
 
     @hookimpl
