@@ -21,7 +21,7 @@ from scarce_images.config import Images
 from scarce_images.datasets import BuiltinPictures
 from scarce_images.pictures import BrokenPicture, Pixels, formats, read_picture, scale_of
 from scarce_images.rest import Further, drawn, part_of
-from scarce_images.sources import FORMS, Source, arrays_of, from_folder, from_npz, from_table, from_tar, read_table
+from scarce_images.sources import FORMS, Source, arrays_of, from_folder, from_npz, from_table, from_tar, read_table, text_columns
 from scarce_images.tars import shards_of
 
 Array = npt.NDArray[Any]
@@ -40,7 +40,7 @@ def load_images(ctx: LoadContext, options: Images) -> Dataset:
     if ctx.group is not None:
         find_column(source.table.columns, ctx.group, source.name, "data.group")
     try:
-        scale = scale_of(arrays) if (arrays := arrays_of(source)) else None
+        scale = scale_of(arrays) if (arrays := arrays_of(source, options)) else None
     except BrokenPicture as error:
         raise DataError(f"{source.name}: {error}", hint="divide the arrays by their largest value") from None
     if ctx.hold is None or len(source.cells) <= ctx.hold:
@@ -57,11 +57,13 @@ def _dataset(
     source: Source, options: Images, ctx: LoadContext, scale: float | None, classes: tuple[Any, ...] | None = None
 ) -> tuple[Dataset, list[str], list[Any]]:
     """Decoded pictures with their hashes and groups; classes: what they are where that is known already."""
-    pictures, keys, kept, notes = _decoded(source, options, ctx.seed, scale)
+    pictures, keys, kept, broken = _decoded(source, options, ctx.seed, scale)
+    notes = _broken(source, broken, options)
     table = source.table.iloc[kept].reset_index(drop=True)
     ids = _ids(keys if isinstance(ctx.source, pd.DataFrame) else [source.names[i] for i in kept])
-    values = _objects(plain(v) for v in table[source.target]) if source.target else np.full(len(ids), None)
-    classes, more = _classes(values, source) if classes is None else (classes, [])
+    every = _objects(plain(v) for v in source.table[source.target]) if source.target else np.full(len(source.cells), None)
+    values = every[kept]
+    classes, more = _classes(values, source, _lost(every, kept, broken)) if classes is None else (classes, [])
     given = None if ctx.group is None else [plain(v) for v in table[ctx.group]]
     data = Dataset(
         name=source.name, ids=ids, records=_frame(pictures, table, values, source.target),
@@ -96,32 +98,49 @@ def _read(ctx: LoadContext, options: Images) -> tuple[Source, Images]:
     if suffix == ".npz":
         return from_npz(path, options, ctx.target), options
     if suffix in (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".parquet", ".pq"):
-        return from_table(path.stem, read_table(path, str(path)), options, ctx.target, path.parent), options
+        frame = read_table(path, str(path), text_columns(options, ctx.target))
+        return from_table(path.stem, frame, options, ctx.target, path.parent), options
     raise DataError(f"{path}: pictures are read from {FORMS}, not '{suffix}'", hint=f"--data {path.parent}, with a sub-folder per class")
 
 
-def _decoded(source: Source, options: Images, seed: int, scale: float | None) -> tuple[list[Pixels], list[str], list[int], list[str]]:
-    """Pictures, their pixels' hashes, the rows they are of, and notes; DataError above the share of broken ones that is let pass."""
-    pictures, keys, kept, broken = list[Pixels](), list[str](), list[int](), dict[str, str]()
+def _decoded(source: Source, options: Images, seed: int, scale: float | None) -> tuple[list[Pixels], list[str], list[int], dict[int, str]]:
+    """Pictures, their pixels' hashes, the rows they are of, and by row why others can't be read."""
+    pictures, keys, kept, broken = list[Pixels](), list[str](), list[int](), dict[int, str]()
     for i, (cell, name) in enumerate(zip(source.cells, source.names, strict=True)):
         where = _fraction(f"{seed}/{name}") if options.fit == "random" else None
         try:
             pixels, key = read_picture(cell, options, where=where, scale=scale)
         except BrokenPicture as error:
-            broken[name] = str(error)
+            broken[i] = str(error)
             continue
         pictures.append(pixels)
         keys.append(key)
         kept.append(i)
+    return pictures, keys, kept, broken
+
+
+def _broken(source: Source, broken: dict[int, str], options: Images) -> list[str]:
+    """A note on pictures that can't be read; DataError above the share that is let pass."""
     if not broken:
-        return pictures, keys, kept, []
-    shown = "; ".join(f"{name} ({why})" for name, why in list(broken.items())[:NAMED])
+        return []
+    shown = "; ".join(f"{source.names[i]} ({why})" for i, why in list(broken.items())[:NAMED])
     shown += f"; and {len(broken) - NAMED} more" if len(broken) > NAMED else ""
-    what = f"{len(source.cells) - len(kept)} of {len(source.cells)} pictures can't be read"
-    if (not kept and options.max_broken < 1) or len(source.cells) - len(kept) > options.max_broken * len(source.cells):
-        hint = "--set data.options.max_broken=0.5 goes on without them" if kept else _advice(set(broken.values()))
+    none = len(broken) == len(source.cells)
+    what = f"{len(broken)} of {len(source.cells)} pictures can't be read"
+    if (none and options.max_broken < 1) or len(broken) > options.max_broken * len(source.cells):
+        hint = _advice(set(broken.values())) if none else "--set data.options.max_broken=0.5 goes on without them"
         raise DataError(f"{source.name}: {what}: {shown}", hint=hint)
-    return pictures, keys, kept, [f"{what} and are left out: {shown}"]
+    return [f"{what} and are left out: {shown}"]
+
+
+def _lost(values: Array, kept: list[int], broken: dict[int, str]) -> list[str]:
+    """The classes of which no picture can be read, each with why the first one can't."""
+    there = {values[i] for i in kept} | {None}
+    lost: dict[Any, str] = {}
+    for i, why in broken.items():
+        if values[i] not in there:
+            lost.setdefault(values[i], why)
+    return [f"{value} ({why})" for value, why in lost.items()]
 
 
 def _advice(reasons: set[str]) -> str:
@@ -130,6 +149,8 @@ def _advice(reasons: set[str]) -> str:
         return "paths are relative to the table"
     if all("data.options.max_pixels" in why for why in reasons):
         return "--set data.options.max_pixels=NUMBER, or make the pictures smaller"
+    if all(why.startswith("a value of") for why in reasons):
+        return "numpy.nan_to_num(ARRAY) has numbers alone"
     return f"open one of them in another program, and save it again; what is read are {', '.join(formats())}"
 
 
@@ -147,8 +168,8 @@ def _ids(names: list[str]) -> npt.NDArray[np.str_]:
     return np.array(out, dtype=str)
 
 
-def _classes(values: Array, source: Source) -> tuple[tuple[Any, ...], list[str]]:
-    """The classes in order and notes on rare ones; DataError for fewer than two, or for values that are no classes."""
+def _classes(values: Array, source: Source, lost: list[str]) -> tuple[tuple[Any, ...], list[str]]:
+    """The classes in order and notes on rare and `lost` ones; DataError for fewer than two, or for values that are no classes."""
     if not source.target:
         return (), []
     counts = Counter(v for v in values if v is not None)
@@ -156,6 +177,11 @@ def _classes(values: Array, source: Source) -> tuple[tuple[Any, ...], list[str]]
     if len(counts) < 2:
         only = f" ('{next(iter(counts))}')" if counts else ""
         what = f"{source.name}: target '{source.target}' has {len(counts)} class{'es' * (len(counts) != 1)}{only}"
+        if lost:
+            raise DataError(
+                f"{what}; no picture can be read of {_named(lost)}",
+                hint="save those pictures again; --set data.target='' learns pictures without classes",
+            )
         raise DataError(what, hint="--set data.target='' learns pictures without classes; or give at least two")
     if len(counts) > MOST_CLASSES or (len(counts) > known / 2 and known > 20):
         what = f"{source.name}: target '{source.target}' has {len(counts)} values in {known} pictures, which are no classes"
@@ -163,6 +189,8 @@ def _classes(values: Array, source: Source) -> tuple[tuple[Any, ...], list[str]]
     classes = tuple(sorted(counts, key=lambda v: (str(type(v)), v)))
     single = [str(c) for c in classes if counts[c] == 1]
     notes = [f"one picture alone: {_named(single)}; it can be trained on or tested on, not both"] if single else []
+    if lost:
+        notes.append(f"left out is each class of which no picture can be read: {_named(lost)}")
     if known < len(values):
         notes.append(f"{len(values) - known} of {len(values)} pictures have no class")
     return classes, notes

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import warnings
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -28,12 +30,17 @@ TRANSPARENT = ("LA", "La", "PA", "RGBA", "RGBa")
 ORIENTATION = 0x0112  # the EXIF tag
 SPARE = 4  # a large picture is reduced by a whole number to no less than so many times the size, then resampled
 BAND = 4_000_000  # pixels of a large picture that are converted at a time
+MOST_TEXT = 65_536  # bytes of a caption, or of a class, that lies beside a picture
+# What damaged and encrypted archives, tables and arrays raise, and those that nest too deeply.
+UNREADABLE = (OSError, ValueError, KeyError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile)
 
 
 class Place(Protocol):
     """A file on disk or inside an archive."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What it is called there."""
 
     def open(self, mode: str) -> Any:
         """The file, opened for reading bytes."""
@@ -56,8 +63,9 @@ class BrokenPicture(Exception):
 def read_picture(cell: Any, options: Images, *, where: float | None = None, scale: float | None = None) -> tuple[Pixels, str]:
     """uint8 [size, size, 3], and the hash of the whole picture before it was cut.
 
-    cell: a path (of a folder or an archive), bytes of a file, a Pillow image, or an array [h, w] or [h, w, 1 | 3 | 4];
-    where: place of the cut in 0-1 for `fit = "random"`; scale: what array values are multiplied by. Raises BrokenPicture.
+    cell: a path (of a folder or an archive), bytes of a file, a Pillow image, an array [h, w] or [h, w, 1 | 3 | 4], or a
+    BrokenPicture that says why there is none; where: place of the cut in 0-1 for `fit = "random"`; scale: what array values are
+    multiplied by. Raises BrokenPicture.
     """
     # Pillow's readers raise almost anything on damaged files (struct, zlib, index and syntax errors among them).
     try:
@@ -73,7 +81,7 @@ def read_picture(cell: Any, options: Images, *, where: float | None = None, scal
 def opened(cell: Any, options: Images, scale: float | None) -> Iterator[Image.Image]:
     """An RGB image of a cell, turned upright; of a file with several the first. Its size is checked before it is decoded."""
     if isinstance(cell, Image.Image | np.ndarray):
-        yield _upright(cell if isinstance(cell, Image.Image) else from_array(cell, scale), options)
+        yield _upright(cell if isinstance(cell, Image.Image) else from_array(cell, scale, options), options)
     elif isinstance(cell, bytes | bytearray | memoryview):
         with _opened(io.BytesIO(cell), options) as picture:
             yield picture
@@ -82,6 +90,8 @@ def opened(cell: Any, options: Images, scale: float | None) -> Iterator[Image.Im
             raise BrokenPicture("no such file")
         with cell.open("rb") as file, _opened(file, options) as picture:
             yield picture
+    elif isinstance(cell, BrokenPicture):
+        raise BrokenPicture(str(cell))
     else:
         raise BrokenPicture("no picture" if cell is None or cell != cell else f"a {type(cell).__name__} is no picture")
 
@@ -100,10 +110,15 @@ def _opened(file: Any, options: Images) -> Iterator[Image.Image]:
 
 
 def _checked(picture: Image.Image, options: Images) -> Image.Image:
-    width, height = picture.size
-    if width * height > options.max_pixels:
-        raise BrokenPicture(f"{width} x {height} pixels are more than data.options.max_pixels = {options.max_pixels}")
+    if why := too_large(*picture.size, options):
+        raise BrokenPicture(why)
     return picture
+
+
+def too_large(width: int, height: int, options: Images) -> str:
+    """Why a picture of this size is not read, "" where it is."""
+    fits = width * height <= options.max_pixels
+    return "" if fits else f"{width} x {height} pixels are more than data.options.max_pixels = {options.max_pixels}"
 
 
 def _upright(picture: Image.Image, options: Images) -> Image.Image:
@@ -133,7 +148,10 @@ def shrunk(picture: Image.Image, factor: int, background: str) -> Image.Image:
 def coloured(picture: Image.Image, background: str, scale: float = 1.0) -> Image.Image:
     """RGB; transparent parts show the background, a palette its colours; grey values of more than 8 bits times `scale`."""
     if picture.mode.startswith(("I", "F")):
-        picture = Image.fromarray(scaled(np.asarray(picture), scale))
+        values = np.asarray(picture)
+        if why := endless(values):
+            raise BrokenPicture(why)
+        picture = Image.fromarray(scaled(values, scale))
     if "transparency" in picture.info or picture.mode in TRANSPARENT:
         above = picture.convert("RGBA")
         below = Image.new("RGBA", above.size, ImageColor.getrgb(background))
@@ -151,8 +169,11 @@ def _scale(picture: Image.Image) -> float:
 def scale_of(arrays: list[Array]) -> float:
     """What values of arrays are multiplied by to lie in 0-255; raises BrokenPicture for values that no picture has.
 
-    All values in 0-1: 255; in 0-255: 1; whole numbers in 0-65535: 1 / 257.
+    All values in 0-1: 255; in 0-255: 1; whole numbers in 0-65535: 1 / 257. Arrays that can't be read alone (`fault`) are not
+    for here: their values would decide for all others.
     """
+    if why := next(filter(None, map(endless, arrays)), ""):
+        raise BrokenPicture(why)
     low, high = min(float(a.min()) for a in arrays), max(float(a.max()) for a in arrays)
     if low >= 0 and high <= 255:
         return 255.0 if high <= 1 else 1.0
@@ -165,17 +186,35 @@ def scaled(values: Array, scale: float) -> Pixels:
     """uint8 of values times a scale, rounded."""
     if values.dtype == np.uint8 and scale == 1.0:
         return values
-    return np.asarray(np.clip(np.rint(values.astype(np.float64) * scale), 0, 255), dtype=np.uint8)
+    out = np.empty(values.shape, dtype=np.uint8)
+    step = max(1, BAND // max(1, out[:1].size))  # a band at a time, because floats take eight times the memory
+    for top in range(0, len(values), step):
+        out[top : top + step] = np.clip(np.rint(values[top : top + step].astype(np.float64) * scale), 0, 255)
+    return out
 
 
-def from_array(values: Array, scale: float | None) -> Image.Image:
-    """Pillow's image of an array [h, w] or [h, w, 1 | 3 | 4]; raises BrokenPicture for another shape."""
-    if values.ndim == 3 and values.shape[2] == 1:
-        values = values[:, :, 0]
-    if values.ndim not in (2, 3) or 0 in values.shape or (values.ndim == 3 and values.shape[2] not in (3, 4)):
-        raise BrokenPicture(f"an array of shape {list(values.shape)}, where [h, w] or [h, w, 1, 3 or 4] is expected")
-    if values.dtype.kind not in "biuf":
-        raise BrokenPicture(f"an array of {values.dtype}, not of numbers")
+def endless(values: Array) -> str:
+    """Which value of an array is not finite, "" where all are."""
+    if values.dtype.kind != "f" or not values.size:
+        return ""
+    with np.errstate(invalid="ignore"):
+        ends = [float(values.min()), float(values.max())]  # one is NaN where any value is
+    wrong = [v for v in ends if not np.isfinite(v)]
+    return f"a value of {wrong[0]:g}, where finite numbers are expected" if wrong else ""
+
+
+def fault(shape: tuple[int, ...], dtype: np.dtype[Any], options: Images) -> str:
+    """Why an array of this shape and type is not read as a picture, "" where it is; its values are not looked at."""
+    if len(shape) not in (2, 3) or min(shape) < 1 or (len(shape) == 3 and shape[2] not in (1, 3, 4)):
+        return f"an array of shape {list(shape)}, where [h, w] or [h, w, 1, 3 or 4] is expected"
+    return f"an array of {dtype}, not of numbers" if dtype.kind not in "biuf" else too_large(shape[1], shape[0], options)
+
+
+def from_array(values: Array, scale: float | None, options: Images) -> Image.Image:
+    """Pillow's image of an array [h, w] or [h, w, 1 | 3 | 4]; raises BrokenPicture for what is none, before it is converted."""
+    if why := fault(values.shape, values.dtype, options) or endless(values):
+        raise BrokenPicture(why)
+    values = values[:, :, 0] if values.ndim == 3 and values.shape[2] == 1 else values
     return Image.fromarray(np.ascontiguousarray(scaled(values, scale_of([values]) if scale is None else scale)))
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
+import os
 import zipfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -21,8 +23,8 @@ from PIL import Image
 from scarce.contract import find_column, plain
 from scarce.errors import DataError
 from scarce_images.config import Images
-from scarce_images.pictures import SUFFIXES, Array
-from scarce_images.tars import samples_of
+from scarce_images.pictures import MOST_TEXT, SUFFIXES, UNREADABLE, Array, BrokenPicture, endless, fault, too_large
+from scarce_images.tars import samples_of, text_of
 
 PATHS = ("image", "path", "file", "file_name", "filename")
 CAPTIONS = ("caption", "text")
@@ -30,14 +32,18 @@ LABEL = "label"
 METADATA = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
 SPLITS = {"train", "training", "test", "testing", "val", "valid", "validation", "dev"}
 FORMS = "a folder, .csv, .jsonl, .parquet, .zip, .tar or .npz"
+LEAST_TABLE = 16_000_000  # bytes that metadata in a .zip may always have; beyond that MOST_TEXT for each file there
+HEADER = 12_000  # bytes in which an array's shape and type must stand; numpy itself takes no more than 10,000
+
+Head = tuple[tuple[int, ...], np.dtype[Any]]  # shape and type of an array that is not read yet
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
     """Pictures that are not decoded yet.
 
-    cells: what `read_picture` takes, one per record; names: what people and ids call each; table: the other columns, target
-    and "caption" among them, one row per record; target: "" for none.
+    cells: what `read_picture` takes, one per record, a BrokenPicture for one that is known to be none; names: what people and ids
+    call each; table: the other columns, target and "caption" among them, one row per record; target: "" for none.
     """
 
     name: str
@@ -54,36 +60,60 @@ def from_folder(path: Path, options: Images, target: str | None) -> Source:
     The class of each is the name of its first sub-folder, its caption a .txt file of the same name beside it, or both stand in
     a metadata file (.jsonl, .csv, .parquet; a column `file_name`, others are kept). Raises DataError when there is none.
     """
-    files, metadata = _files(path)
+    files, metadata = _files(path, text_columns(options, target))
     pictures = [name for name in files if PurePosixPath(name).suffix.lower() in SUFFIXES]
-    texts = {name for name in files if name.lower().endswith(".txt")}
+    texts = {name[:-4]: name for name in files if name.lower().endswith(".txt")}
     if not pictures:
-        found = ", ".join(f"{n} {s or 'without suffix'}" for s, n in Counter(PurePosixPath(f).suffix for f in files).most_common(5))
-        raise DataError(
-            f"{path} has no pictures" + (f"; it has files {found}" if found else ": it is empty"),
-            hint=f"pictures are {', '.join(SUFFIXES)}, in a sub-folder per class",
-        )
-    folders = [name.split("/")[0] if "/" in name else None for name in pictures]
-    if {f.lower() for f in folders if f} and {f.lower() for f in folders if f} <= SPLITS:
-        shown = ", ".join(sorted({f for f in folders if f}))
-        raise DataError(f"{path}: its folders are named {shown}, which are no classes", hint=f"--data {path / str(folders[-1])}")
-    frame = pd.DataFrame({"file_name": pictures, LABEL: pd.Series(folders, dtype=object)})
-    captions = [_sidecar(files, name, texts) for name in pictures]
-    if any(c is not None for c in captions):
-        frame["caption"] = pd.Series(captions, dtype=object)
+        _refuse_empty(path, files)
+    folders = [name.split("/")[0] for name in pictures if "/" in name]
+    if folders and {f.lower() for f in folders} <= SPLITS:
+        shown = ", ".join(sorted(set(folders)))
+        raise DataError(f"{path}: its folders are named {shown}, which are no classes", hint=f"--data {path / folders[-1]}")
     if metadata is not None:
-        frame = _joined(frame, metadata, str(path))
-    if frame[LABEL].isna().all():
-        frame = frame.drop(columns=LABEL)
-    cells = [files[name] for name in pictures]
+        metadata = _named_files(metadata, str(path))
+        there = set(pictures)
+        pictures += [name for name in metadata.index if name not in there]
+    frame = _joined(_said(files, pictures, texts), metadata)
+    cells = [files.get(name, BrokenPicture("no such file")) for name in pictures]
+    if "caption" in frame.columns:
+        captions = frame["caption"].tolist()
+        cells = [text if isinstance(text, BrokenPicture) else cell for text, cell in zip(captions, cells, strict=True)]
+        frame["caption"] = pd.Series([None if isinstance(text, BrokenPicture) else text for text in captions], dtype=object)
     wanted = target if target is not None else LABEL if LABEL in frame.columns else ""
     source = _source(path.stem, cells, pictures, frame.drop(columns="file_name"), options, wanted)
-    other = Counter(PurePosixPath(f).suffix.lower() for f in files if f not in pictures and f not in texts and f not in METADATA)
-    shown = ", ".join(f"{n} {suffix or 'without suffix'}" for suffix, n in other.most_common(5))
-    return source if not other else replace(source, notes=(f"files that are no pictures are left out: {shown}",))
+    known = {*pictures, *texts.values(), *METADATA}
+    other = Counter(PurePosixPath(f).suffix.lower() for f in files if f not in known)
+    return source if not other else replace(source, notes=(f"files that are no pictures are left out: {_listed(other)}",))
 
 
-def _files(path: Path) -> tuple[dict[str, Any], pd.DataFrame | None]:
+def text_columns(options: Images, target: str | None) -> set[str]:
+    """Columns of a CSV file that are text whatever stands there: class 007 is not 7, nor `true` a truth value."""
+    named = {options.caption, options.path, LABEL if target is None else target}
+    return {*CAPTIONS, *PATHS, *(column for column in named if column)}
+
+
+def _refuse_empty(path: Path, files: Mapping[str, Any]) -> NoReturn:
+    found = _listed(Counter(PurePosixPath(f).suffix for f in files))
+    raise DataError(
+        f"{path} has no pictures" + (f"; it has files {found}" if found else ": it is empty"),
+        hint=f"pictures are {', '.join(SUFFIXES)}, in a sub-folder per class",
+    )
+
+
+def _listed(suffixes: Counter[str]) -> str:
+    return ", ".join(f"{n} {suffix or 'without suffix'}" for suffix, n in suffixes.most_common(5))
+
+
+def _said(files: Mapping[str, Any], pictures: list[str], texts: Mapping[str, str]) -> pd.DataFrame:
+    """What folders and side-cars say of each picture: file_name, label, and caption where there is any."""
+    folders = [name.split("/")[0] if "/" in name else None for name in pictures]
+    frame = pd.DataFrame({"file_name": pictures, LABEL: pd.Series(folders, dtype=object)})
+    beside = [texts.get(name.rsplit(".", 1)[0]) for name in pictures]
+    captions = [None if name is None else text_of(files[name], name) for name in beside]
+    return frame if all(c is None for c in captions) else frame.assign(caption=pd.Series(captions, dtype=object))
+
+
+def _files(path: Path, texts: Collection[str]) -> tuple[dict[str, Any], pd.DataFrame | None]:
     """Relative path -> openable file, in order, without hidden ones; and the metadata at the top, if any."""
     if path.is_dir():
         found: dict[str, Any] = {f.relative_to(path).as_posix(): f for f in path.rglob("*") if f.is_file()}
@@ -99,56 +129,84 @@ def _files(path: Path) -> tuple[dict[str, Any], pd.DataFrame | None]:
         found = {n[skip:]: zipfile.Path(archive, n) for n in names}
     shown = {n: found[n] for n in sorted(found) if not any(part.startswith(".") for part in n.split("/"))}
     metadata = next((name for name in METADATA if name in shown), None)
-    return shown, None if metadata is None else read_table(shown[metadata], f"{path}/{metadata}")
+    if metadata is None:
+        return shown, None
+    most = None if path.is_dir() else max(LEAST_TABLE, MOST_TEXT * len(shown))  # a few bytes of an archive can become any number
+    return shown, read_table(shown[metadata], f"{path}/{metadata}", texts, most)
 
 
-def _sidecar(files: Mapping[str, Any], name: str, texts: set[str]) -> str | None:
-    beside = f"{name.rsplit('.', 1)[0]}.txt"
-    if beside not in texts:
-        return None
-    with files[beside].open("rb") as file:
-        text: str = file.read().decode("utf-8-sig", "replace").strip()
-    return text or None
+def _named_files(metadata: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Metadata by their file names, `./a.png` as `a.png`; DataError for a name twice or one that lies elsewhere."""
+    if "file_name" not in metadata.columns:
+        raise DataError(f"{name}: its metadata need a column file_name", hint="see docs/images.md")
+    names = []
+    for given in metadata["file_name"]:
+        path = PurePosixPath(given if isinstance(given, str) else "")
+        if not path.parts or path.is_absolute() or ".." in path.parts:
+            raise DataError(f"{name}: its metadata name {given}, which is no path below it", hint="names are relative to the folder")
+        names.append(path.as_posix())
+    twice = [n for n, count in Counter(names).items() if count > 1]
+    if twice:
+        raise DataError(f"{name}: its metadata name {twice[0]} more than once", hint="a column file_name without repetitions")
+    return metadata.drop(columns="file_name").set_axis(pd.Index(names, dtype=object), axis=0)
 
 
-def _joined(frame: pd.DataFrame, metadata: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Columns of the metadata, in place of those that the folder itself says."""
-    if "file_name" not in metadata.columns or metadata["file_name"].duplicated().any():
-        raise DataError(f"{name}: its metadata need a column file_name without repetitions", hint="see docs/images.md")
-    rows = metadata.set_index("file_name")
-    missing = [f for f in rows.index if f not in set(frame["file_name"])]
-    if missing:
-        raise DataError(f"{name}: its metadata name {missing[0]}, which is not there", hint="names are relative to the folder")
-    known = frame["file_name"].isin(rows.index)
-    for c in rows.columns:
-        values = frame["file_name"].map(rows[c].astype(object))
-        frame[c] = values.where(known, frame[c]) if c in frame.columns else values
-    return frame
+def _joined(frame: pd.DataFrame, rows: pd.DataFrame | None) -> pd.DataFrame:
+    """Columns of the metadata, in place of those that the folder itself says; no label where nothing has one."""
+    if rows is not None:
+        known = frame["file_name"].isin(rows.index)
+        for c in rows.columns:
+            values = frame["file_name"].map(rows[c].astype(object))
+            frame[c] = values.where(known, frame[c]) if c in frame.columns else values
+    return frame.drop(columns=LABEL) if frame[LABEL].isna().all() else frame
 
 
-def read_table(path: Any, name: str) -> pd.DataFrame:
-    """A CSV, JSONL or Parquet file as a table; in CSV only an empty cell is missing. Raises DataError."""
+def read_table(path: Any, name: str, texts: Collection[str] = (), most: int | None = None) -> pd.DataFrame:
+    """A CSV, JSONL or Parquet file as a table; in CSV only an empty cell is missing. Raises DataError.
+
+    texts: columns of a CSV file that stay as they are written; most: bytes that may be read, None for all.
+    """
     suffix = PurePosixPath(path.name).suffix.lower()
     try:
-        if suffix in (".parquet", ".pq"):
-            return _parquet(path)
         with path.open("rb") as file:
-            text = file.read().decode("utf-8-sig")
+            if suffix in (".parquet", ".pq"):
+                return _parquet(file if most is None else io.BytesIO(_limited(file, most, name)))
+            text = _limited(file, most, name).decode("utf-8-sig")
         if suffix in (".jsonl", ".ndjson"):
-            lines = [json.loads(line) for line in text.splitlines() if line.strip()]
-            names = dict.fromkeys(name for line in lines for name in line)
-            return pd.DataFrame({name: pd.Series([line.get(name) for line in lines], dtype=object) for name in names})
+            return _records(text, name)
         head = text.partition("\n")[0]
         separator = max((",", ";", "\t", "|"), key=head.count)
-        return pd.read_csv(io.StringIO(text), sep=separator, skipinitialspace=True, keep_default_na=False, na_values=[""])
-    except (OSError, ValueError, AttributeError, pd.errors.ParserError) as error:
+        kept = dict.fromkeys(texts, object)
+        return pd.read_csv(io.StringIO(text), sep=separator, skipinitialspace=True, keep_default_na=False, na_values=[""], dtype=kept)
+    except (*UNREADABLE, AttributeError) as error:
         raise DataError(f"{name} is not a readable {suffix[1:].upper()} file: {error}", hint=f"head {name}") from None
 
 
-def _parquet(path: Any) -> pd.DataFrame:
+def _limited(file: Any, most: int | None, name: str) -> bytes:
+    data: bytes = file.read() if most is None else file.read(most + 1)
+    if most is not None and len(data) > most:
+        raise DataError(f"{name} has more than {most:,} bytes", hint="unpack the archive, and give the folder: --data FOLDER")
+    return data
+
+
+def _records(text: str, name: str) -> pd.DataFrame:
+    """The table of a JSONL file; DataError for a line that is no record."""
+    lines = list[dict[str, Any]]()
+    for number, line in enumerate(text.split("\n"), 1):  # not splitlines, which also parts texts at what only looks like a new line
+        if not line.strip():
+            continue
+        record = json.loads(line)
+        if not isinstance(record, dict):
+            what = f"{name} is not a readable JSONL file: line {number} is {line.strip()[:60]}, which is no record"
+            raise DataError(what, hint='a line is {"file_name": "0.png", "label": "cat"}')
+        lines.append(record)
+    names = dict.fromkeys(key for line in lines for key in line)
+    return pd.DataFrame({key: pd.Series([line.get(key) for line in lines], dtype=object) for key in names})
+
+
+def _parquet(file: Any) -> pd.DataFrame:
     """A Parquet file; class codes become names where its Hugging Face metadata give them."""
-    with path.open("rb") as file:
-        table = pq.read_table(file)
+    table = pq.read_table(file)
     frame: pd.DataFrame = table.to_pandas()
     said = json.loads((table.schema.metadata or {}).get(b"huggingface", b"{}")).get("info", {}).get("features", {})
     for name, feature in said.items():
@@ -175,7 +233,7 @@ def from_table(name: str, frame: pd.DataFrame, options: Images, target: str | No
             what = f"{name} has none of the columns {', '.join(PATHS)}; it has {', '.join(map(str, frame.columns[:20]))}"
             raise DataError(what, hint="--set data.options.path=COLUMN, whose cells are paths or bytes of pictures")
     cells = [_cell(cell, folder) for cell in frame[pictures]]
-    names = [_name(given, cell, i) for i, (given, cell) in enumerate(zip(frame[pictures], cells, strict=True))]
+    names = [_name(given, cell, i, options) for i, (given, cell) in enumerate(zip(frame[pictures], cells, strict=True))]
     wanted = target if target is not None else LABEL if LABEL in frame.columns else ""
     return _source(name, cells, names, frame.drop(columns=pictures), options, wanted)
 
@@ -195,17 +253,69 @@ def from_tar(name: str, shards: list[Path], options: Images, target: str | None)
 def from_npz(path: Path, options: Images, target: str | None) -> Source:
     """Arrays X [n, h, w] or [n, h, w, c], optional y [n], called as the target is or "label", and captions [n]."""
     try:
-        with np.load(path, allow_pickle=False) as found:
-            arrays = {str(k).lower(): found[k] for k in found.files}
-        x = arrays["x"]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} has no array X of pictures: {error}", hint="np.savez(FILE, X=array [n, h, w, 3], y=classes)") from None
-    if x.ndim not in (3, 4) or any(len(arrays[k]) != len(x) for k in ("y", "captions") if k in arrays):
-        raise DataError(f"{path}: X has shape {list(x.shape)}, and y and captions must be as long", hint="X is [n, h, w] or [n, h, w, 3]")
-    columns: dict[str, Any] = {"image": pd.Series(list(x), dtype=object)}
+        with zipfile.ZipFile(path) as archive:
+            members = {name[:-4].lower(): name for name in archive.namelist() if name.endswith(".npy")}
+            heads: dict[str, Head] = {key: _head(archive, members[key]) for key in ("x", "y", "captions") if key in members}
+            if "x" not in heads:
+                raise ValueError(f"it has {', '.join(archive.namelist()[:5]) or 'nothing'}")
+            _check_heads(path, heads, options)
+            arrays = {key: _array(archive, members[key]) for key in heads}
+    except (*UNREADABLE, MemoryError) as error:
+        what = f"{path} has no array X of pictures: {error or type(error).__name__}"
+        raise DataError(what, hint="np.savez(FILE, X=array [n, h, w, 3], y=classes)") from None
+    columns: dict[str, Any] = {"image": pd.Series(list(arrays["x"]), dtype=object)}
     columns |= {target or LABEL: arrays["y"].tolist()} if "y" in arrays else {}
     columns |= {"caption": [str(c) or None for c in arrays["captions"]]} if "captions" in arrays else {}
     return from_table(path.stem, pd.DataFrame(columns), options.model_copy(update={"path": "image"}), target)
+
+
+def _head(archive: zipfile.ZipFile, name: str) -> Head:
+    """Shape and type of an array in an archive, of which only the first bytes are decompressed."""
+    with archive.open(name) as member:
+        start = io.BytesIO(member.read(HEADER))
+    version = np.lib.format.read_magic(start)
+    read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
+    if read is None:  # version 3 is for the names of fields, which no array of pictures has
+        raise ValueError(f"{name} is of version {version[0]}.{version[1]}")
+    shape, _, dtype = read(start)
+    if dtype.hasobject:
+        raise ValueError(f"{name} holds Python objects, which are never unpickled")
+    return shape, dtype
+
+
+def _array(archive: zipfile.ZipFile, name: str) -> Array:
+    with archive.open(name) as member:
+        found: Array = np.lib.format.read_array(member, allow_pickle=False)
+    return found
+
+
+def _check_heads(path: Path, heads: Mapping[str, Head], options: Images) -> None:
+    """DataError for arrays that are none of pictures, classes and captions, or are too large, before any is decompressed."""
+    shape, dtype = heads["x"]
+    others = {key: head for key, head in heads.items() if key != "x"}
+    wrong = [f"{key} {list(found)}" for key, (found, _) in others.items() if found != shape[:1]]
+    if len(shape) not in (3, 4) or wrong:
+        shown = "".join(f", {w}" for w in wrong)
+        what = f"{path}: X has shape {list(shape)}{shown}, and y and captions must be as long"
+        raise DataError(what, hint="X is [n, h, w] or [n, h, w, 3], y and captions are [n]")
+    if why := fault(shape[1:], dtype, options):
+        large = "data.options.max_pixels" in why
+        hint = "--set data.options.max_pixels=NUMBER, or make the pictures smaller" if large else "X is numbers, [n, h, w] or [n, h, w, 3]"
+        raise DataError(f"{path}: {shape[0]} of {shape[0]} pictures can't be read: {why}", hint=hint)
+    if long := [key for key, (_, kind) in others.items() if kind.itemsize > 4 * MOST_TEXT]:  # four bytes a letter
+        raise DataError(f"{path}: {long[0]} has texts of more than {MOST_TEXT:,} letters", hint="shorten them, or leave them out")
+    size = sum(math.prod(found) * kind.itemsize for found, kind in heads.values())
+    if size > _memory():
+        what = f"{path}: its arrays take {size / 1e9:,.0f} GB, and this machine has {_memory() / 1e9:,.0f} GB of memory"
+        raise DataError(what, hint="save the pictures as files in a folder: then data.hold says how many are held")
+
+
+def _memory() -> float:
+    """Bytes of memory of this machine; endless where the system doesn't say."""
+    try:
+        return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    except (AttributeError, ValueError, OSError):  # as on Windows
+        return math.inf
 
 
 def _source(name: str, cells: list[Any], names: list[str], table: pd.DataFrame, options: Images, target: str) -> Source:
@@ -238,20 +348,24 @@ def _cell(cell: Any, folder: Any) -> Any:
     return cell
 
 
-def _name(given: Any, cell: Any, row: int) -> str:
-    """A path as it was given; of pictures without one a hash of what was given."""
+def _name(given: Any, cell: Any, row: int, options: Images) -> str:
+    """A path as it was given; of pictures without one a hash of what was given, of those that can't be read the row."""
     path = given.get("path") if isinstance(given, Mapping) else given
     if isinstance(path, str | Path) and str(path).strip():
         return str(path).strip()
     data = cell if isinstance(cell, bytes | bytearray) else b""
     if isinstance(cell, np.ndarray):
-        data = np.ascontiguousarray(cell).tobytes() + repr(cell.shape).encode() if cell.dtype.kind in "biuf" else b""
-    if isinstance(cell, Image.Image):
+        data = np.ascontiguousarray(cell).tobytes() + repr(cell.shape).encode() if _sound(cell, options) else b""
+    if isinstance(cell, Image.Image) and not too_large(*cell.size, options):
         with suppress(Exception):  # one that can't be decoded is reported when it is read
             data = cell.tobytes() + repr(cell.size).encode()
     return hashlib.blake2b(data, digest_size=8).hexdigest() if data else f"row {row}"
 
 
-def arrays_of(source: Source) -> list[Array]:
-    """The cells that are arrays of numbers."""
-    return [c for c in source.cells if isinstance(c, np.ndarray) and c.dtype.kind in "biuf" and c.size]
+def arrays_of(source: Source, options: Images) -> list[Array]:
+    """The cells that are arrays and can be read as pictures: the values of others say nothing of their range."""
+    return [c for c in source.cells if isinstance(c, np.ndarray) and _sound(c, options)]
+
+
+def _sound(cell: Array, options: Images) -> bool:
+    return not fault(cell.shape, cell.dtype, options) and not endless(cell)

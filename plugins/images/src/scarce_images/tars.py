@@ -6,7 +6,7 @@ import io
 import json
 import tarfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from scarce.errors import DataError
-from scarce_images.pictures import SUFFIXES
+from scarce_images.pictures import MOST_TEXT, SUFFIXES, UNREADABLE, BrokenPicture, Place
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class Member:
 
 @dataclass
 class Sample:
-    """The files of one name: a picture, and what else is said of it."""
+    """The files of one name: a picture, or why it can't be read, and what else is said of it."""
 
-    picture: Member
+    picture: Member | BrokenPicture
     facts: dict[str, Any]
 
 
@@ -57,7 +57,7 @@ def samples_of(shards: list[Path], label: str) -> Iterator[tuple[str, Sample]]:
     """Name and sample of every picture, archive by archive in the order of their names there.
 
     Facts: of the .json file, `label` of .cls, "caption" of .txt. Only regular files count: links, devices and folders are passed
-    over. DataError for an archive or a .json file that can't be read.
+    over. A picture with a .cls or .txt file that is too long is broken. DataError for an archive or a .json file that can't be read.
     """
     for shard in shards:
         for key, files in _grouped(shard).items():
@@ -66,7 +66,21 @@ def samples_of(shards: list[Path], label: str) -> Iterator[tuple[str, Sample]]:
                 continue
             facts = _facts(files, shard, label)
             name = f"{shard.stem}/{key}{PurePosixPath(pictures[0].name).suffix}" if len(shards) > 1 else pictures[0].name
-            yield name, Sample(pictures[0], facts)
+            wrong = [v for v in facts.values() if isinstance(v, BrokenPicture)]
+            facts = {k: None if isinstance(v, BrokenPicture) else v for k, v in facts.items()}
+            yield name, Sample(wrong[0] if wrong else pictures[0], facts)
+
+
+def text_of(place: Place, name: str) -> str | BrokenPicture | None:
+    """What a small file says, None for nothing; why the picture beside it is broken where it is too long or damaged."""
+    try:
+        with place.open("rb") as file:
+            data: bytes = file.read(MOST_TEXT + 1)
+    except UNREADABLE as error:
+        return BrokenPicture(f"{name} beside it can't be read: {error}")
+    if len(data) > MOST_TEXT:
+        return BrokenPicture(f"{name} beside it has more than {MOST_TEXT:,} bytes")
+    return data.decode("utf-8-sig", "replace").strip() or None
 
 
 def _grouped(shard: Path) -> dict[str, dict[str, Member]]:
@@ -89,10 +103,10 @@ def _grouped(shard: Path) -> dict[str, dict[str, Member]]:
 def _facts(files: Mapping[str, Member], shard: Path, label: str) -> dict[str, Any]:
     said: dict[str, Any] = {}
     if ".cls" in files:
-        text = files[".cls"].open("rb").read().decode("utf-8", "replace").strip()
-        said[label] = int(text) if text.lstrip("-").isdigit() else text
+        text = _text(files[".cls"])
+        said[label] = int(text) if isinstance(text, str) and text.lstrip("-").isdigit() else text
     if ".txt" in files:
-        said["caption"] = files[".txt"].open("rb").read().decode("utf-8-sig", "replace").strip() or None
+        said["caption"] = _text(files[".txt"])
     if ".json" in files:
         try:
             more = json.loads(files[".json"].open("rb").read())
@@ -100,6 +114,11 @@ def _facts(files: Mapping[str, Member], shard: Path, label: str) -> dict[str, An
             raise DataError(f"{shard}: {files['.json'].name} is not JSON: {error}", hint="write the archive again") from None
         said |= more if isinstance(more, dict) else {}
     return said
+
+
+def _text(member: Member) -> str | BrokenPicture | None:
+    # One byte more than is allowed tells that there are more; the rest is not read.
+    return text_of(replace(member, size=min(member.size, MOST_TEXT + 1)), member.name)
 
 
 def tar_bytes(frame: pd.DataFrame, files: Iterator[bytes], target: str) -> bytes:
