@@ -9,8 +9,10 @@ from safetensors.torch import load_file
 
 import scarce
 from scarce.catalogue import read_catalogue
+from scarce.cli.app import main
 from scarce.contract import Prompt
 from scarce.errors import RunError
+from scarce.files import read_json, read_tensors
 from scarce.runs.exporting import export
 from scarce.runs.opening import open_generator
 from scarce.runtime.seeds import generator as seeded
@@ -106,13 +108,46 @@ def test_branches_are_a_folder_each(data, checkpoint, tmp_path):
         assert (theirs(pipe)[row] - expected[row]).abs().max() < 1e-3
 
 
-@pytest.mark.parametrize("strategy", [[], [{**LORA, "targets": ["backbone"]}]])
-def test_moved_weights_are_a_whole_pipeline_with_adapters_merged(data, checkpoint, tmp_path, strategy):
-    whole = run(data, tmp_path / "r", checkpoint("eps"), strategy=strategy)
+@pytest.mark.parametrize("adapted", [False, True])
+def test_moved_weights_are_a_whole_pipeline_with_adapters_merged(data, checkpoint, tmp_path, adapted):
+    whole = run(data, tmp_path / "r", checkpoint("eps"), strategy=[])
+    if adapted:
+        whole = run(data, tmp_path / "s", checkpoint("eps"), strategy=[LORA], **{"generator.from": f"run:{whole}"})
+        with pytest.raises(RunError, match=r"weights beside its adapters, .* among them, which no adapter holds") as error:
+            export(whole, "peft", tmp_path / "peft", read_catalogue())
+        assert "--to diffusers" in error.value.hint
     out = export(whole, "diffusers", tmp_path / "pipe", read_catalogue())
     expected = ours(whole)
     assert (theirs(DiffusionPipeline.from_pretrained(out)) - expected).abs().max() < 1e-3
     assert (theirs(DiffusionPipeline.from_pretrained(checkpoint("eps"))) - expected).abs().max() > 1e-2
+
+
+FINETUNE = {
+    "data.options.size": 32, "data.target": "label", "learner": None, "evaluator": [], "generate.prompt": "a photo of a {} circle",
+    "generate.count": 2, "generate.steps": 4, "generate.sampler": "ddim", "runtime.precision": "fp32", "train.rate": 0.05,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("prior", [False, True])
+def test_finetune_trains_nothing_of_a_checkpoint_but_adapters_and_its_file_is_all_there_is(data, checkpoint, tmp_path, prior):
+    catalogue = read_catalogue()
+    needed = {"generators": "shapes", "strategies": "prior-preservation"} if prior else {"generators": "shapes"}
+    if any(all(row.name != name for row in catalogue.entries(kind)) for kind, name in needed.items()):
+        pytest.skip("what the recipe needs is not installed")
+    changes = {**FINETUNE, "generator.from": f"path:{checkpoint('eps')}"}
+    changes |= {"strategy": [{"name": "prior-preservation", "each": 1}, {"name": "lora", "rank": 2}]} if prior else {}
+    given = {"data": data / "pictures.parquet", "preset": "test", "set": changes, "quiet": True}
+    whole = scarce.run("images/finetune", out=tmp_path / "r", **given).folder
+    (phase,) = read_json(whole / "plan.json")
+    assert (phase["trainable"], [a["target"] for a in phase["adapters"]]) == (["backbone:fresh"], ["backbone"])
+    assert read_tensors(whole / "model" / "phases" / "train.safetensors")[0] == {}
+    out, peft = (export(whole, kind, tmp_path / kind, catalogue) for kind in ("diffusers", "peft"))
+    assert [f.name for f in out.iterdir()] == ["pytorch_lora_weights.safetensors"]
+    assert [f.name for f in (peft / "train").iterdir()] == [f"strategy.{int(prior)}-backbone"]
+    pipe, expected = DiffusionPipeline.from_pretrained(checkpoint("eps")), ours(whole)
+    assert (theirs(pipe) - expected).abs().max() > 1e-2
+    pipe.load_lora_weights(out)
+    assert (theirs(pipe) - expected).abs().max() < 1e-3
 
 
 def test_adapters_upon_adapters_are_one_file(data, checkpoint, tmp_path):
@@ -141,8 +176,8 @@ SMALL = {
 }  # fmt: skip
 
 
-def small(data, out, conditioner):
-    changes = {**SMALL, "data.target": "label", "conditioner": [{"name": conditioner, "width": 8}]}
+def small(data, out, *conditioners, **more):
+    changes = {**SMALL, "data.target": "label", "conditioner": [{"name": name, "width": 8} for name in conditioners], **more}
     scarce.run(str(data / "r.toml"), data=data / "pictures.parquet", set=changes, out=out, quiet=True)
     return out
 
@@ -159,6 +194,28 @@ def test_a_network_of_our_own_opens_as_a_pipeline_and_draws_the_same_pictures(da
     assert np.array_equal(np.asarray(picture), again)
     assert not np.array_equal(drawn[0], again)
     assert len(pipe(TEXTS[0], num_images_per_prompt=3).images) == 3
+
+
+@pytest.mark.parametrize("conditioners", [["words"], ["words", "label"]])
+def test_each_branch_of_our_own_network_is_a_folder_that_opens_alone(data, tmp_path, conditioners):
+    if all(row.name != "per-class" for row in read_catalogue().entries("strategies")):
+        pytest.skip("no installed strategy makes a branch per class")
+    branches = {"name": "per-class", "epochs": 3, "rate": 0.02}
+    whole = small(data, tmp_path / "r", *conditioners, strategy=[branches])
+    out, kept, pictures = export(whole, "diffusers", tmp_path / "pipe", read_catalogue()), scarce.load(whole), {}
+    assert sorted(f.name for f in out.iterdir()) == ["train-blue", "train-red"]
+    for label in ("blue", "red"):
+        alone = (out / f"train-{label}").rename(tmp_path / label)
+        assert [f.stem for f in (alone / "model" / "phases").glob("*.safetensors")] == [f"train-{label}"]
+        pipe = ScarcePipeline.from_pretrained(alone)
+        pictures[label] = pipe(TEXTS, generator=torch.Generator().manual_seed(7), output_type="np").images
+        expected = kept.sample(2, where={"label": label}, prompt=TEXTS, seed=7)["image"]
+        assert all(np.array_equal(a, b) for a, b in zip(pictures[label], expected, strict=True))
+        asked = scarce.load(alone).sample(2, seed=3), kept.sample(2, where={"label": label}, seed=3)
+        assert all(np.array_equal(a, b) for a, b in zip(*(found["image"] for found in asked), strict=True))
+        assert asked[0]["label"].tolist() == [label] * 2
+        assert main(["verify", str(alone)]) == 0
+    assert not np.array_equal(*(pictures[label][0] for label in ("blue", "red")))
 
 
 def test_a_generator_that_hears_no_text_is_no_pipeline(data, tmp_path):

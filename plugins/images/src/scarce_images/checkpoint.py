@@ -11,7 +11,7 @@ from typing import Any
 
 from huggingface_hub import snapshot_download
 
-from scarce.errors import RecipeError
+from scarce.errors import RecipeError, RunError
 from scarce.files import file_hash, read_json
 
 PARTS = {
@@ -28,6 +28,10 @@ CLASSES = {
 
 PICKLES = (".bin", ".ckpt", ".pt", ".pth")
 VARIANTS = ("", "fp16")
+WORDS = (("tokenizer.json",), ("vocab.json", "merges.txt"))
+"""Files that a tokenizer's words are in, either way; without them transformers opens one that knows none."""
+
+AGAIN = "fetch it again (hf download ORG/NAME --force-download), or save the whole pipeline again"
 
 
 class Incomplete(RecipeError):
@@ -80,8 +84,8 @@ def find_checkpoint(source: str) -> Checkpoint:
 
 def read_checkpoint(folder: Path) -> Checkpoint:
     """The checkpoint in a folder with model_index.json; raises RecipeError as `find_checkpoint` does."""
-    index = read_json(folder / "model_index.json")
-    family = index.get("_class_name") if isinstance(index, dict) else None
+    index = read_facts(folder / "model_index.json")
+    family = str(index.get("_class_name"))
     if family not in PARTS:
         what = f"backbone.source: {folder} holds a {family}; what can be read are {' and '.join(PARTS)}"
         raise RecipeError(what, hint="--set backbone.source=FOLDER of a Stable Diffusion 1, 2 or XL text-to-image pipeline")
@@ -89,11 +93,26 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         if not (folder / part).is_dir():
             what = f"backbone.source: {folder} lacks the part '{part}' of a {family}"
             raise Incomplete(what, hint=f"ls {folder}; download or save the whole pipeline again")
-        found = (index.get(part) or [None, None])[1]
-        if part in CLASSES and found != CLASSES[part]:
-            what = f"backbone.source: '{part}' of {folder} is a {found}, not a {CLASSES[part]}"
+        found = index.get(part)
+        kind = found[1] if isinstance(found, list) and len(found) == 2 else found
+        if part in CLASSES and kind != CLASSES[part]:
+            what = f"backbone.source: '{part}' of {folder} is a {kind}, not a {CLASSES[part]}"
             raise RecipeError(what, hint="choose another checkpoint")
+        if part.startswith("tokenizer") and not any(all((folder / part / name).is_file() for name in names) for names in WORDS):
+            what = f"backbone.source: {folder / part} lacks its words: {' or '.join(' and '.join(names) for names in WORDS)}"
+            raise Incomplete(what, hint=f"ls {folder / part}; download or save the whole pipeline again")
     return Checkpoint(folder, index, {part: _variant(folder / part) if part in CLASSES else "" for part in PARTS[family]})
+
+
+def read_facts(file: Path) -> dict[str, Any]:
+    """What a JSON file of a checkpoint says; RecipeError for one that is missing, damaged, or holds something else than named values."""
+    try:
+        facts = read_json(file)
+    except RunError as error:
+        raise RecipeError(f"backbone.source: {error.message}", hint=AGAIN) from None
+    if not isinstance(facts, dict):
+        raise RecipeError(f"backbone.source: {file} is damaged: it holds a {type(facts).__name__}, no named values", hint=AGAIN)
+    return facts
 
 
 def _variant(folder: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from scarce.contract import Branch, BranchAdapter, ExportContext, Prompt
 from scarce.errors import RunError
-from scarce.files import write_json
+from scarce.files import file_hash, read_json, write_json
 from scarce_images.checkpoint import find_checkpoint
 from scarce_images.pipeline import INDEX
 from scarce_images.stable import StableNetwork, quiet
@@ -28,7 +29,7 @@ def diffusers(ctx: ExportContext) -> Path:
     """A LoRA file where only adapters were trained, else a whole pipeline into which adapters are merged; a folder per branch.
 
     One branch alone lies in the folder itself. A generator that is no Stable Diffusion becomes the format `generator` with an
-    index that `ScarcePipeline.from_pretrained` opens. Raises RunError for one that hears no text.
+    index that `ScarcePipeline.from_pretrained` opens, a folder per branch too. Raises RunError for one that hears no text.
     """
     if not isinstance(ctx.modules["backbone"], StableNetwork):
         return _write_own(ctx)
@@ -44,17 +45,57 @@ def diffusers(ctx: ExportContext) -> Path:
 
 
 def _write_own(ctx: ExportContext) -> Path:
-    """The generator as it is, under the index of a pipeline."""
+    """The generator as it is under the index of a pipeline, or each of its branches so."""
     if ctx.generator.space.layout != "image":
         what = f"{ctx.lineage[-1]} makes no pictures, and pipelines of diffusers are for pictures"
         raise RunError(what, hint="scarce export RUN --to generator -o FOLDER")
-    heard = ctx.generator.encode_condition([Prompt(text="one"), Prompt(text="another thing")])
+    asked = None if ctx.branches[0].serves == "*" else ctx.branches[0].serves
+    heard = ctx.generator.encode_condition([Prompt(label=asked, text=text) for text in ("one", "another thing")])
     if torch.equal(heard.tokens[0], heard.tokens[1]) and torch.equal(heard.mask[0], heard.mask[1]):
         raise RunError(f"{ctx.lineage[-1]} hears no text, which a pipeline is asked by", hint="scarce export RUN --to generator -o FOLDER")
     assert ctx.pack is not None
     ctx.pack()
-    write_json(ctx.out / "model_index.json", INDEX)
+    if len(ctx.branches) == 1:
+        write_json(ctx.out / "model_index.json", INDEX)
+        return ctx.out
+    whole = list(ctx.out.iterdir())
+    for branch in ctx.branches:
+        _copy_branch(ctx, branch, whole)
+        _settle(branch, ctx.out / branch.phase)
+        write_json(ctx.out / branch.phase / "model_index.json", INDEX)
+    for path in whole:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
     return ctx.out
+
+
+def _copy_branch(ctx: ExportContext, branch: Branch, whole: list[Path]) -> None:
+    """A folder of the branch's name with everything of the whole generator but what other branches alone need."""
+    others = {f"{other.phase}{end}" for other in ctx.branches if other.phase != branch.phase for end in ("", ".json", ".safetensors")}
+
+    def left_out(folder: str, names: list[str]) -> set[str]:
+        return others & set(names) if Path(folder).name in ("phases", "adapters") else set()
+
+    out = ctx.out / branch.phase
+    out.mkdir()
+    for path in whole:
+        if path.is_dir():
+            shutil.copytree(path, out / path.name, ignore=left_out)
+        else:
+            shutil.copy(path, out)
+
+
+def _settle(branch: Branch, out: Path) -> None:
+    """Its branch alone makes a packed generator, which answers every text, since pipelines are asked by texts and no class."""
+    facts, data = read_json(out / "model" / "generator.json"), read_json(out / "data.json")
+    plan = [{**phase, "serves": "*"} for phase in facts["plan"] if phase["name"] == branch.phase]
+    write_json(out / "model" / "generator.json", {**facts, "plan": plan})
+    write_json(out / "model" / "routing.json", {"*": branch.phase})
+    if branch.serves != "*":  # what hears the class beside the text is asked for those that are counted
+        counts = zip(facts["classes"], data["class_counts"], strict=True)
+        own = [count if str(label) == str(branch.serves) else 0 for label, count in counts]
+        write_json(out / "data.json", {**data, "class_counts": own})
+    names = read_json(out / "hashes.json")
+    write_json(out / "hashes.json", {name: file_hash(out / name) for name in names if (out / name).is_file()})
 
 
 def _write_lora(ctx: ExportContext, branch: Branch, out: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,8 +16,7 @@ from transformers.utils import logging
 
 from scarce.contract import BackboneContext, BackboneSpec, Bundle, Condition, Space, State, hookimpl
 from scarce.errors import RecipeError
-from scarce.files import read_json
-from scarce_images.checkpoint import Checkpoint, find_checkpoint
+from scarce_images.checkpoint import AGAIN, WORDS, Checkpoint, find_checkpoint, read_facts
 from scarce_images.config import StableDiffusion as StableDiffusionOptions
 from scarce_images.latents import LatentCodec
 from scarce_images.stable_text import StableText
@@ -66,6 +66,8 @@ class StableNetwork(nn.Module):
     size: height and width in pixels, told to SDXL as original and target size without a crop; masked: whether tokens may be hidden.
     """
 
+    fresh: tuple[str, ...] = ()
+
     def __init__(self, unet: nn.Module, *, size: tuple[int, ...] | None = None, masked: bool = False) -> None:
         super().__init__()
         self.unet, self.masked = unet, masked
@@ -114,10 +116,10 @@ def check_widths(unet: nn.Module, channels: int, checkpoint: Checkpoint, conditi
 
 def diffusion_facts(checkpoint: Checkpoint) -> Mapping[str, Any]:
     """Keys of `[diffusion]` that the checkpoint was trained under; RecipeError for a diffusion that the core does not have."""
-    facts = read_json(checkpoint.folder / "scheduler" / "scheduler_config.json")
+    facts = read_facts(checkpoint.folder / "scheduler" / "scheduler_config.json")
     odd = [f"{key} {facts.get(key)}" for key, value in BETAS.items() if not _same(facts.get(key), value)]
     odd += [f"{key} true" for key in ("rescale_betas_zero_snr", "trained_betas") if facts.get(key)]
-    predicts = facts.get("prediction_type", "epsilon")
+    predicts = str(facts.get("prediction_type", "epsilon"))
     odd += [] if predicts in TARGETS else [f"prediction_type {predicts}"]
     if odd:
         what = f"backbone.source: {checkpoint.folder} was trained under another diffusion: {', '.join(odd)}"
@@ -131,15 +133,16 @@ def _same(found: Any, wanted: Any) -> bool:
 
 
 def read_part(checkpoint: Checkpoint, part: str) -> Any:
-    """Network of a sub-folder in float32; RecipeError where weights are missing or of another shape."""
+    """Network of a sub-folder in float32; RecipeError where weights are missing, damaged or of another shape."""
     folder = checkpoint.folder / part
+    read_facts(folder / "config.json")
     try:
         with quiet():
             network, found = KINDS[part].from_pretrained(
                 folder, variant=checkpoint.variants[part] or None, use_safetensors=True, local_files_only=True, output_loading_info=True
             )
-    except (OSError, ValueError, RuntimeError) as error:
-        raise RecipeError(f"backbone.source: {folder} can't be read: {error}", hint="download or save the pipeline again") from None
+    except Exception as error:  # a damaged file is another class of error to diffusers, transformers and safetensors each
+        raise RecipeError(f"backbone.source: {folder} can't be read: {error}", hint=AGAIN) from None
     if found["missing_keys"]:
         first, count = sorted(found["missing_keys"])[0], len(found["missing_keys"])
         raise RecipeError(f"backbone.source: {folder} lacks {count} weights, {first} among them", hint="download the pipeline again")
@@ -159,9 +162,28 @@ def quiet() -> Iterator[None]:
 
 
 def read_text(checkpoint: Checkpoint) -> StableText:
-    """The text towers of a checkpoint and their tokenizers."""
+    """The text towers of a checkpoint and their tokenizers; RecipeError for what can't be read, and for tokenizers that don't fit."""
     ends = ("", "_2") if checkpoint.is_large else ("",)
-    tokenizers = [CLIPTokenizer.from_pretrained(checkpoint.folder / f"tokenizer{end}", local_files_only=True) for end in ends]
     towers = [read_part(checkpoint, f"text_encoder{end}") for end in ends]
+    folders = [checkpoint.folder / f"tokenizer{end}" for end in ends]
+    tokenizers = [read_tokenizer(folder, tower.config.vocab_size) for folder, tower in zip(folders, towers, strict=True)]
     zeros = checkpoint.is_large and bool(checkpoint.index.get("force_zeros_for_empty_prompt", True))
     return StableText(tokenizers, towers, zeros=zeros)
+
+
+def read_tokenizer(folder: Path, known: int) -> Any:
+    """The tokenizer of a text tower; RecipeError for one that can't be read, knows no words, or more than the tower's `known`."""
+    for name in ("tokenizer_config.json", *(name for names in WORDS for name in names if name.endswith(".json"))):
+        if (folder / name).is_file():
+            read_facts(folder / name)
+    try:
+        tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+        one, other = tokenizer(["a", "b"]).input_ids
+    except Exception as error:  # what the library `tokenizers` raises has no class of its own
+        raise RecipeError(f"backbone.source: {folder} can't be read: {error}", hint=AGAIN) from None
+    if one == other:
+        raise RecipeError(f"backbone.source: {folder} knows no words: 'a' and 'b' are the same to it", hint=AGAIN)
+    if len(tokenizer) > known:
+        what = f"backbone.source: {folder} has {len(tokenizer)} words, its text encoder knows {known}"
+        raise RecipeError(what, hint=AGAIN)
+    return tokenizer

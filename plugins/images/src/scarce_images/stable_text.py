@@ -15,10 +15,11 @@ class StableText(nn.Module):
     """See `contract.Conditioner`. One tower's last states, or the penultimate ones of two side by side and the second's projection.
 
     The towers are called as diffusers calls them, so that adapters of one library fit the other. nothing: the empty text; -1
-    everywhere where the checkpoint was trained with zeros instead of it.
+    everywhere where the checkpoint was trained with zeros instead of it. fresh: see `contract.Backbone`.
     """
 
     nothing: Tensor
+    fresh: tuple[str, ...] = ()
 
     def __init__(self, tokenizers: Sequence[Any], towers: Sequence[nn.Module], *, zeros: bool = False) -> None:
         super().__init__()

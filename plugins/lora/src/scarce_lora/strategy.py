@@ -34,7 +34,7 @@ class Lora(StrategySpec):
 
     @hookimpl
     def strategy_amend_plan(self, ctx: PlanContext) -> Plan:
-        """Adapters on every leaf; of the targets' own weights only fresh ones train on.
+        """Adapters on every leaf; of the targets' own weights, and of other weights of a checkpoint, only fresh ones train on.
 
         Says how much of a `source` stands on the targets. Raises PlanError for a target that is not there or has no such layer,
         RecipeError for a rank above a layer's size, RunError for a source that can't be read or has nothing for a target.
@@ -46,8 +46,7 @@ class Lora(StrategySpec):
             ctx.say(_read_of(self._file(), [read_source(self._file(), linear_layers(ctx.modules[t])) for t in self.options.targets]))
         plan = ctx.plan
         for leaf in plan.leaves():
-            trainable = tuple(f"{path}:fresh" if path in self.options.targets else path for path in leaf.trainable)
-            plan = plan.replace(leaf.name, adapters=(*leaf.adapters, *adapters), trainable=trainable)
+            plan = plan.replace(leaf.name, adapters=(*leaf.adapters, *adapters), trainable=self._own(ctx, leaf.trainable))
         return plan
 
     @hookimpl
@@ -62,6 +61,20 @@ class Lora(StrategySpec):
         if source is not None:
             handle.load(source.weights)
         return handle
+
+    def _own(self, ctx: PlanContext, paths: Sequence[str]) -> tuple[str, ...]:
+        """Where own weights still train: not what came with a checkpoint, whether it is adapted or not.
+
+        A module that came with one says in `fresh` what did not. Whoever names a part of it ("conditioner.0:text_encoder") wants it.
+        """
+        out = []
+        for path in paths:
+            fresh = getattr(ctx.modules.get(path), "fresh", None)
+            if path in self.options.targets or fresh:
+                out.append(f"{path}:fresh")
+            elif fresh is None:
+                out.append(path)
+        return tuple(out)
 
     def _file(self) -> Path:
         return Path((self.options.source or "").removeprefix("path:"))
