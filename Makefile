@@ -35,6 +35,7 @@ matrix: $(STAMPS)/dev
 # Kills of workers, nodes and processes, then what Ray and a second worker cost and give; measured, so on a quiet machine.
 scale: $(STAMPS)/dev $(STAMPS)/extras
 	OMP_NUM_THREADS=1 $(PY) -m pytest tests/scale plugins/ray -m 'slow or not slow'
+	OMP_NUM_THREADS=1 $(PY) -m pytest tests/docs/test_docs.py -m slow
 	$(PY) tests/benchmarks/scale.py
 
 bench: $(STAMPS)/dev $(STAMPS)/extras

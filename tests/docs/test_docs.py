@@ -23,6 +23,7 @@ from scarce.tools import sweep
 ROOT = Path(__file__).parents[2]
 PAGES = ["README.md", "CONTRIBUTING.md", *(str(p.relative_to(ROOT)) for p in sorted(ROOT.glob("docs/*.md")))]
 PAGES += [str(p.relative_to(ROOT)) for p in sorted([ROOT / "core/README.md", *ROOT.glob("plugins/*/README.md")])]
+CLUSTERS = ("docs/scale.md", "plugins/ray/README.md")  # their commands start clusters, for minutes: `make scale`
 TUTORIAL = "docs/write-a-plugin.md"  # test_tutorial.py carries it out, in its order
 FIRST = "scarce run tabular/table --data my.csv --set data.target=left --out runs/mine"
 
@@ -90,7 +91,7 @@ def carry_out(command: str) -> None:
         assert main(words[1:]) == 0, command
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page != TUTORIAL])
+@pytest.mark.parametrize("page", [pytest.param(page, marks=[pytest.mark.slow] * (page in CLUSTERS)) for page in PAGES if page != TUTORIAL])
 def test_every_command_and_example_runs(page, workshop, capsys):
     for command in commands(page):
         if command not in workshop:

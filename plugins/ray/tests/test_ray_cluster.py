@@ -105,6 +105,7 @@ def workers() -> list[psutil.Process]:
     return found
 
 
+@pytest.mark.slow
 def test_kills_of_a_worker_a_node_and_the_driver_lose_nothing(home, cluster, monkeypatch):
     run = home / "cluster"
     started = scarce(
