@@ -356,7 +356,5 @@ class Groups(EvaluatorSpec):
         truth, groups = data.codes_of(data.target)[test], take(data.records, test)[self.options.column].map(str)
         known = truth >= 0
         said = {s: data.codes_of(p.values) for s, p in ctx.predictions.items()}
-        return {
-            s: within_groups(groups[known], codes[known] == truth[known], {name: name for name in names}, FEWEST)
-            for s, codes in said.items()
-        }
+        called = {name: name for name in names}
+        return {s: within_groups(groups[known], codes[known] == truth[known], called, FEWEST) for s, codes in said.items()}

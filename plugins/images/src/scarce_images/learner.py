@@ -171,9 +171,8 @@ class Trained(PictureLearner):
         """Train from scratch; nothing outside the parts is looked at."""
         usable, pool = self._usable(parts)
         device, o, label = self.ctx.runtime.device, self.options, f"learner.{self.name}"
-        x = torch.cat([torch.from_numpy(self.codec.pixels(records)) for records, _, _ in usable]).to(
-            device
-        )  # bytes: a quarter of the memory
+        # Bytes, a quarter of what numbers take.
+        x = torch.cat([torch.from_numpy(self.codec.pixels(records)) for records, _, _ in usable]).to(device)
         with self.ctx.runtime.seeded(label):
             trunk, width = self.build()
             network = Classifier(trunk, width, len(self.ctx.dataset.classes), o.dropout)
